@@ -1,0 +1,1 @@
+"""REST: what programs and people are told of the ingestion."""

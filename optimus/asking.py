@@ -1,0 +1,261 @@
+"""Commands that ask: status, query, rejects, and the one wish that goes with them, retry."""
+
+import base64
+import csv
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from optimus.daemon import holder
+from optimus.display import table_of_problems, table_of_rows
+from optimus.errors import UsageError
+from optimus.outputs.catalog import Catalog, check_one_select
+from optimus.outputs.rejects import Reject, read_rejects
+from optimus.queue.store import Queue
+from optimus.registry import load_registry
+from optimus.settings import Settings
+from optimus.worker import rejects_path
+
+ROWS_AT_ONCE = 1000
+ROWS_SHOWN = 200
+SHOWN_OF_A_LINE = 500
+PERSONAL = (
+    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "<e-mail>"),
+    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "<ip>"),
+    (
+        re.compile(r'("(?:username|email|name|first_name|last_name|ip)"\s*:\s*)"[^"]*"?'),
+        r"\1<masked>",
+    ),
+)
+
+
+def show_status(settings: Settings, out: Console, *, as_json: bool) -> None:
+    """Print how many items each service has in each state, and what needs a look."""
+    queue, registry = _queue(settings), load_registry(settings)
+    states, problems, owner = queue.states(), queue.problems(), holder(settings.state_path)
+    if as_json:
+        _print_json(
+            {
+                "running": owner,
+                "services": {s.name: states.get(s.name, {}) for s in registry.services},
+                "problems": [
+                    {
+                        "service": p.service,
+                        "item": p.name,
+                        "state": p.state,
+                        "reason": p.reason,
+                        "message": p.message,
+                    }
+                    for p in problems
+                ],
+            }
+        )
+        return
+    out.print(f"Running: {owner}." if owner else "Not running.")
+    table = Table()
+    table.add_column("service")
+    columns = ("queued", "running", "done", "failed", "gone")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for service in registry.services:
+        count = states.get(service.name, {})
+        table.add_row(service.name, *(f"{count.get(name, 0):,}" for name in columns))
+    out.print(table)
+    for row in queue.sources(states=["running"]):
+        done = row.progress or {}
+        share = f"{done['done'] / done['total']:.0%}" if done.get("total") else "started"
+        out.print(f"{row.service}: {escape(row.name)}: {share}, {done.get('rows', 0):,} rows")
+    if problems:
+        out.print(table_of_problems(problems))
+
+
+def answer_query(settings: Settings, sql: str, out: Console, form: str) -> None:
+    """Run one SELECT over the lake and print its rows.
+
+    Args:
+        settings: where the lake is.
+        sql: the statement.
+        out: the terminal.
+        form: ``csv``, ``json``, or blank for a table of the first rows.
+
+    Raises:
+        UsageError: it is no single SELECT, or DuckDB refuses it.
+    """
+    check_one_select(sql)
+    catalog = Catalog(settings.lake_path, load_registry(settings).lake_tables)
+    connection = catalog.connect_confined(sql, settings.state_path / "spill")
+    try:
+        cursor = connection.execute(sql)
+        names = [column[0] for column in cursor.description or ()]
+        if form == "csv":
+            writer = csv.writer(sys.stdout)
+            writer.writerow(names)
+            writer.writerows(_rows(cursor))
+        elif form == "json":
+            _print_json([dict(zip(names, row, strict=True)) for row in _rows(cursor)])
+        else:
+            _print_table(out, names, cursor)
+    except duckdb.Error as error:
+        raise UsageError(f"The query failed: {_short(str(error))}") from error
+    finally:
+        connection.close()
+
+
+def _print_table(out: Console, names: list[str], cursor: duckdb.DuckDBPyConnection) -> None:
+    rows = cursor.fetchmany(ROWS_SHOWN + 1)
+    out.print(table_of_rows([escape(name) for name in names], _escaped(rows[:ROWS_SHOWN])))
+    if len(rows) > ROWS_SHOWN:
+        out.print(f"The first {ROWS_SHOWN} rows; --csv prints all of them.")
+
+
+def _escaped(rows: list[tuple[Any, ...]]) -> Iterator[list[Any]]:
+    for row in rows:
+        yield [None if value is None else escape(str(value)) for value in row]
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while rows := cursor.fetchmany(ROWS_AT_ONCE):
+        yield from rows
+
+
+def _short(message: str) -> str:
+    return message.split("\n\n", 1)[0]
+
+
+def list_rejects(settings: Settings, service: str | None, out: Console, *, as_json: bool) -> None:
+    """Print every file that has rejects or repaired records."""
+    rows = [row for row in _queue(settings).sources(service) if _set_aside(row)]
+    if as_json:
+        _print_json([{"service": r.service, "file": r.name, **_set_aside(r)} for r in rows])
+        return
+    if not rows:
+        out.print("Nothing was set aside.")
+        return
+    table = Table()
+    for name in ("service", "file", "lines", "rejects", "reasons"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        counts = row.counts
+        reasons = {**counts.get("reasons", {}), **counts.get("repairs", {})}
+        table.add_row(
+            row.service,
+            escape(row.name),
+            f"{counts.get('lines', 0):,}",
+            f"{counts.get('rejects', 0):,}",
+            ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items())),
+        )
+    out.print(table)
+
+
+def rejects_by_reason(
+    settings: Settings, service: str | None, out: Console, *, as_json: bool
+) -> None:
+    """Print how many records were set aside for each reason, over all files."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for row in _queue(settings).sources(service):
+        for reason, count in row.counts.get("reasons", {}).items():
+            counted[row.service, reason] += count
+    ordered = counted.most_common()
+    if as_json:
+        _print_json([{"service": s, "reason": r, "rejects": n} for (s, r), n in ordered])
+        return
+    rows = [(service_name, reason, f"{count:,}") for (service_name, reason), count in ordered]
+    out.print(table_of_rows(["service", "reason", "rejects"], rows))
+
+
+def show_rejects(  # noqa: PLR0913 - one argument per option of the command
+    settings: Settings,
+    name: str,
+    out: Console,
+    *,
+    reason: str | None,
+    limit: int,
+    masked: bool,
+    as_json: bool,
+) -> None:
+    """Print the rejects of the files whose name contains ``name``.
+
+    Raises:
+        UsageError: no file with rejects has such a name.
+    """
+    found = [
+        (row.name, reject)
+        for row in _queue(settings).sources()
+        if name in row.name
+        for reject in read_rejects(rejects_path(settings, row.service, row.identity))
+        if reason in (None, reject.reason)
+    ]
+    if not found:
+        raise UsageError(f"No rejects in a file called {name!r}; 'rejects list' names the files.")
+    if as_json:
+        _print_json([_as_record(file, reject) for file, reject in found[:limit]])
+        return
+    for file, reject in found[:limit]:
+        kept = "kept after a repair: " if reject.kept else ""
+        out.print(
+            f"{file}, line {reject.line:,}, byte {reject.offset:,}: {kept}{reject.reason}"
+            f"{': ' + reject.detail if reject.detail else ''}",
+            style="bold",
+            markup=False,
+            highlight=False,
+        )
+        out.print(f"    {_text(reject, masked=masked)}", markup=False, highlight=False)
+    if len(found) > limit:
+        out.print(f"{len(found) - limit:,} more; --limit shows them.")
+
+
+def retry_failed(settings: Settings, service: str | None, name: str | None, out: Console) -> None:
+    """Queue failed items again.
+
+    Raises:
+        UsageError: no failed item fits.
+    """
+    count = _queue(settings).retry(service, name)
+    if not count:
+        raise UsageError("Nothing has failed that fits; 'status' lists what has.")
+    out.print(f"Queued again: {count}. The daemon takes them up; without one, run 'once'.")
+
+
+def _queue(settings: Settings) -> Queue:
+    if not settings.queue_path.exists():
+        raise UsageError(
+            f"There is no queue in {settings.state_path} yet: run 'once' or 'run' first."
+        )
+    return Queue(settings.queue_path)
+
+
+def _set_aside(row: Any) -> dict[str, Any]:
+    return {name: row.counts[name] for name in ("reasons", "repairs") if row.counts.get(name)}
+
+
+def _as_record(file: str, reject: Reject) -> dict[str, Any]:
+    return {
+        "file": file,
+        "line": reject.line,
+        "offset": reject.offset,
+        "reason": reject.reason,
+        "detail": reject.detail,
+        "kept": reject.kept,
+        "raw_base64": base64.b64encode(reject.raw).decode(),
+    }
+
+
+def _text(reject: Reject, *, masked: bool) -> str:
+    text = reject.raw[: 4 * SHOWN_OF_A_LINE].decode("utf-8", "replace")
+    if masked:
+        for expression, mask in PERSONAL:
+            text = expression.sub(mask, text)
+    cut = " …" if len(text) > SHOWN_OF_A_LINE or len(reject.raw) > 4 * SHOWN_OF_A_LINE else ""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:SHOWN_OF_A_LINE]) + cut
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")

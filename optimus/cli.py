@@ -1,0 +1,200 @@
+"""The commands. Each reads the settings, does one thing, and says how it went.
+
+Exit codes: 0 done, 1 something failed to ingest, 2 wrong usage or settings, 3 an output is
+out of reach, 4 already running.
+"""
+
+import os
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from optimus import __version__
+from optimus.errors import OptimusError, UsageError
+from optimus.settings import Settings, load_settings, settings_without_effect
+
+app = typer.Typer(
+    name="ingestor.py",
+    help="Turns edX research data packages into databases and a Parquet lake.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+rejects_app = typer.Typer(help="Look at the lines that were set aside.", no_args_is_help=True)
+app.add_typer(rejects_app, name="rejects")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+ServiceName = Annotated[str | None, typer.Option(help="Only this service.")]
+
+out = Console()
+complaints = Console(stderr=True)
+
+
+class _Chosen:
+    """What the options before the command say."""
+
+    config: Path | None = None
+
+    def settings(self) -> Settings:
+        return load_settings(self.config)
+
+
+chosen = _Chosen()
+
+
+def main() -> None:
+    """Run a command; errors the operator can mend become one sentence and an exit code."""
+    os.umask(0o027)
+    try:
+        app()
+    except OptimusError as error:
+        complaints.print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(error.exit_code)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - the library calls it so
+    if wanted:
+        out.print(f"Optimus Ingestor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def choose(
+    config: Annotated[
+        Path | None, typer.Option(help="The settings file; default: config.py, if there is one.")
+    ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Turns edX research data packages into databases and a Parquet lake."""
+    chosen.config = config
+
+
+@app.command()
+def run() -> None:
+    """Watch the data folders and ingest what arrives, until stopped."""
+    from optimus.running import run_daemon
+
+    run_daemon(chosen.settings(), settings_without_effect(chosen.config))
+
+
+@app.command()
+def once() -> None:
+    """Look through the data folders, ingest all that can be, and exit."""
+    from optimus.running import run_once
+
+    raise typer.Exit(run_once(chosen.settings(), out))
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Say what is waiting, running, done and failed."""
+    from optimus.asking import show_status
+
+    show_status(chosen.settings(), out, as_json=as_json)
+
+
+@app.command()
+def query(
+    sql: Annotated[
+        str, typer.Argument(help='One SELECT, such as "select * from logs.clickstream"')
+    ],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the lake: one SELECT over logs, course databases, forums and derived tables."""
+    from optimus.asking import answer_query
+
+    answer_query(chosen.settings(), sql, out, form="csv" if as_csv else "json" if as_json else "")
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(help="An empty or new folder.")],
+    courses: int = 3,
+    learners: int = 400,
+    days: int = 14,
+    events: int = 60_000,
+    seed: int = 1,
+    start: Annotated[str, typer.Option(help="First day, like 2016-02-01.")] = "2016-02-01",
+    gzip: Annotated[bool, typer.Option("--gzip/--plain", help="Pack the logs.")] = True,
+    quirks: Annotated[
+        bool, typer.Option("--quirks/--clean", help="With the oddities of real packages.")
+    ] = True,
+) -> None:
+    """Write a synthetic data package: made-up learners in real formats."""
+    from optimus.demo import write_sample
+    from optimus.sample import SamplePlan
+
+    try:
+        first_day = date.fromisoformat(start)
+    except ValueError as error:
+        raise UsageError(f"--start {start}: this is no day; write it like 2016-02-01.") from error
+    plan = SamplePlan(courses, learners, days, events, seed, gzip, quirks, first_day)
+    write_sample(folder, plan, out)
+
+
+@app.command()
+def demo() -> None:
+    """Write a synthetic package under var/demo, ingest it, and show what came out."""
+    from optimus.demo import run_demo
+
+    raise typer.Exit(run_demo(out))
+
+
+@app.command()
+def retry(
+    name: Annotated[str | None, typer.Argument(help="Only items whose name contains this.")] = None,
+    service: ServiceName = None,
+) -> None:
+    """Queue failed items again, as if they had never been tried."""
+    from optimus.asking import retry_failed
+
+    retry_failed(chosen.settings(), service, name, out)
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Say what is wrong with settings, folders and databases, and what to do."""
+    from optimus.checking import show_check
+
+    raise typer.Exit(
+        show_check(chosen.settings(), settings_without_effect(chosen.config), out, as_json=as_json)
+    )
+
+
+@rejects_app.command("list")
+def rejects_list(service: ServiceName = None, as_json: AsJson = False) -> None:
+    """List the files that have rejects, and how many."""
+    from optimus.asking import list_rejects
+
+    list_rejects(chosen.settings(), service, out, as_json=as_json)
+
+
+@rejects_app.command("by-reason")
+def rejects_by_reason(service: ServiceName = None, as_json: AsJson = False) -> None:
+    """Count the rejects by reason."""
+    from optimus.asking import rejects_by_reason as answer
+
+    answer(chosen.settings(), service, out, as_json=as_json)
+
+
+@rejects_app.command("show")
+def rejects_show(
+    name: Annotated[str, typer.Argument(help="Name of a file, or a part of it.")],
+    reason: Annotated[str | None, typer.Option(help="Only rejects of this reason.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    raw: Annotated[bool, typer.Option(help="Do not mask addresses and names.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show rejected lines: file, line number, reason, text."""
+    from optimus.asking import show_rejects
+
+    show_rejects(
+        chosen.settings(), name, out, reason=reason, limit=limit, masked=not raw, as_json=as_json
+    )

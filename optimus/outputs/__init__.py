@@ -1,0 +1,1 @@
+"""What we write: the lake and plain files, each made visible whole or not at all."""

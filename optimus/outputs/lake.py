@@ -1,0 +1,131 @@
+"""Writing the lake: one Parquet file per source, typed, checked before it is published."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from optimus.errors import OutputUnavailableError
+from optimus.outputs.staging import Staging
+
+ROWS_PER_GROUP = 100_000
+
+
+class LakeWriter:
+    """Stages Parquet files of one try below the lake's root."""
+
+    def __init__(self, root: Path, staging: Staging, origin: dict[str, str]) -> None:
+        """Write below ``root``.
+
+        Args:
+            root: the lake's folder.
+            staging: where the files wait to be published.
+            origin: goes into the footer of every file: source, gen, epoch.
+        """
+        self.root = root
+        self._staging = staging
+        self._origin = {f"optimus.{name}": value for name, value in origin.items()}
+        self.relative_paths: list[str] = []
+
+    def open(self, relative: str, schema: pa.Schema) -> "LakeFile":
+        """Begin a file.
+
+        Args:
+            relative: its path below the lake.
+            schema: its columns.
+        """
+        final = self.root / relative
+        if not final.resolve().is_relative_to(self.root.resolve()):
+            raise OutputUnavailableError(f"{relative} would lie outside the lake {self.root}.")
+        labelled = schema.with_metadata({**(schema.metadata or {}), **self._origin})
+        self.relative_paths.append(relative)
+        return LakeFile(self._staging.path_for(final), labelled)
+
+    def write(self, relative: str, table: pa.Table) -> None:
+        """Stage a table that is already in memory."""
+        with self.open(relative, table.schema) as file:
+            file.write(table)
+
+    def rewrite(self, relative: str, change: Callable[[pa.RecordBatch], pa.RecordBatch]) -> None:
+        """Send the rows of a staged file through ``change``, a batch at a time."""
+        staged = self._staging.path_for(self.root / relative)
+        again = staged.with_name(f"{staged.stem}.again{staged.suffix}")
+        with pq.ParquetFile(staged) as before, LakeFile(again, before.schema_arrow) as after:
+            for batch in before.iter_batches():
+                after.write(change(batch))
+        again.replace(staged)
+
+    def drop(self, relative: str) -> None:
+        """Take back a staged file: what it holds must not be published."""
+        self.relative_paths.remove(relative)
+        self._staging.drop(self.root / relative)
+
+
+class LakeFile:
+    """One Parquet file that is being written; usable in a ``with`` block."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path = path
+        self._writer = pq.ParquetWriter(
+            path, schema, compression="zstd", write_page_checksum=True, store_schema=True
+        )
+        self.schema = schema
+        self.rows = 0
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
+
+    def write(self, rows: pa.RecordBatch | pa.Table) -> None:
+        """Add rows; they reach the disk a row group at a time."""
+        self._waiting += rows.to_batches() if isinstance(rows, pa.Table) else [rows]
+        self._waiting_rows += rows.num_rows
+        self.rows += rows.num_rows
+        if self._waiting_rows >= ROWS_PER_GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        """End the file, and read its footer back to see that all rows are there.
+
+        Raises:
+            OutputUnavailableError: they are not.
+        """
+        self._flush()
+        self._writer.close()
+        stored = pq.read_metadata(self._path).num_rows
+        if stored != self.rows:
+            raise OutputUnavailableError(
+                f"{self._path.name}: {self.rows:,} rows were written, {stored:,} are in the file. "
+                "Check the disk."
+            )
+
+    def _flush(self) -> None:
+        if self._waiting:
+            table = pa.Table.from_batches(self._waiting, schema=self._waiting[0].schema)
+            self._writer.write_table(table.cast(self.schema), row_group_size=ROWS_PER_GROUP)
+        self._waiting, self._waiting_rows = [], 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._writer.close()
+
+
+def footer(path: Path) -> dict[str, Any]:
+    """What a lake file says of its origin (source, gen, epoch); empty for a foreign file."""
+    metadata = pq.read_schema(path).metadata or {}
+    return {
+        name.decode().removeprefix("optimus."): value.decode()
+        for name, value in metadata.items()
+        if name.startswith(b"optimus.")
+    }

@@ -1,0 +1,328 @@
+r"""Reading a delivered file: unpacked, hashed, cut into lines, checked to its last byte.
+
+Lines end at ``\n`` and nowhere else: other line ends occur inside fields. Nothing here
+grows with the file; a line longer than its cap is handed on as its beginning only.
+"""
+
+import gzip
+import hashlib
+import io
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from optimus.errors import BadFileError, FileChangedError
+
+try:
+    from isal import igzip
+    from isal.isal_zlib import IsalError
+
+    GzipFile: type[gzip.GzipFile] = igzip.IGzipFile
+    DAMAGED: tuple[type[Exception], ...] = (
+        gzip.BadGzipFile,
+        zlib.error,
+        IsalError,  # type: ignore[assignment] # its stub calls the class an instance
+    )
+except ImportError:  # platforms without a wheel: slower, same behaviour
+    GzipFile = gzip.GzipFile
+    DAMAGED = (gzip.BadGzipFile, zlib.error)
+
+CHUNK_BYTES = 1 << 20
+GZIP_MAGIC = b"\x1f\x8b"
+LONGEST_LINE = 8 << 20
+KEPT_OF_TOO_LONG = 1 << 20
+BOMB_RATIO = 200
+BOMB_FLOOR = 100 << 20
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What tells cheaply that a file is still the same file."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "Fingerprint":
+        """Take the fingerprint out of what ``stat`` says."""
+        return cls(
+            status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        )
+
+    def __str__(self) -> str:
+        return f"{self.device}.{self.inode}.{self.size}.{self.modified_ns}.{self.changed_ns}"
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """A line over the cap: only its beginning is kept in memory.
+
+    Attributes:
+        head: the first bytes of the line.
+        length: all its bytes, the line end left out.
+    """
+
+    head: bytes
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    r"""Whole lines that follow each other.
+
+    Attributes:
+        first_line: number of the first line, counted from 1.
+        offset: byte offset of the first line in the unpacked content.
+        lines: the lines without their ``\n``.
+    """
+
+    first_line: int
+    offset: int
+    lines: list[bytes | TooLong]
+
+    def offset_of(self, line: int) -> int:
+        """Byte offset of one of its lines, given by number."""
+        before = self.lines[: line - self.first_line]
+        return self.offset + _length_of(before)
+
+
+class _Hashed(io.RawIOBase):
+    """The raw file, hashed while it is read."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self.raw = raw
+        self.sha256 = hashlib.sha256()
+        self.bytes_read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self.raw.read(len(buffer))
+        buffer[: len(data)] = data
+        self.sha256.update(data)
+        self.bytes_read += len(data)
+        return len(data)
+
+
+class DeliveredFile:
+    """One file of a package, open for one reading from start to end.
+
+    Gzip is recognised by its first bytes, whatever the name says. ``finish`` must be called
+    after the last byte: it knows whether the file was whole and stayed the same.
+
+    Raises:
+        BadFileError: the file is no regular file, or its packing is damaged.
+        FileChangedError: the file went away or changed while it was read.
+        PermissionError: the file may not be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = _open_regular(path)
+        self.fingerprint = Fingerprint.of(os.fstat(self._descriptor))
+        self._file = os.fdopen(self._descriptor, "rb", buffering=0)
+        self._hashed = _Hashed(self._file)
+        self._content_sha256 = hashlib.sha256()
+        self.content_bytes = 0
+        buffered = io.BufferedReader(self._hashed, CHUNK_BYTES)
+        self.is_gzip = buffered.peek(2)[:2] == GZIP_MAGIC
+        self._stream: io.BufferedIOBase = (
+            GzipFile(fileobj=buffered, mode="rb") if self.is_gzip else buffered
+        )
+        if path.name.endswith(".gz") and self.fingerprint.size == 0:
+            raise BadFileError(
+                f"{path.name} is a gzip file of 0 bytes: it was cut off. Deliver it again."
+            )
+
+    @property
+    def bytes_total(self) -> int:
+        """Size of the file as it lies on the disk."""
+        return self.fingerprint.size
+
+    @property
+    def bytes_read(self) -> int:
+        """How much of it was read so far; the same unit as ``bytes_total``."""
+        return self._hashed.bytes_read
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the delivered bytes; complete after ``finish``."""
+        return self._hashed.sha256.hexdigest()
+
+    @property
+    def content_sha256(self) -> str:
+        """Hash of the unpacked bytes; complete after ``finish``."""
+        return self._content_sha256.hexdigest()
+
+    def blocks(self) -> Iterator[bytes]:
+        """The unpacked content in blocks of about 1 MB."""
+        while True:
+            try:
+                block = self._stream.read(CHUNK_BYTES)
+            except EOFError as error:
+                raise BadFileError(
+                    f"{self.path.name}: input ended early after {self.bytes_read:,} bytes: the "
+                    "gzip file is cut off. It is tried again when its bytes change."
+                ) from error
+            except DAMAGED as error:
+                raise BadFileError(
+                    f"{self.path.name}: damaged gzip data near byte {self.bytes_read:,} ({error}). "
+                    "It is tried again when its bytes change."
+                ) from error
+            if not block:
+                return
+            self._content_sha256.update(block)
+            self.content_bytes += len(block)
+            self._refuse_bomb()
+            yield block
+
+    def chunks(self, longest: int = LONGEST_LINE) -> Iterator[Chunk]:
+        """The content as lines; a byte order mark at the start is left out.
+
+        Args:
+            longest: lines of more bytes come as ``TooLong``.
+        """
+        splitter = _LineSplitter(longest)
+        first = True
+        for block in self.blocks():
+            if first and block.startswith(BYTE_ORDER_MARK):
+                block = splitter.skip(block, BYTE_ORDER_MARK)  # noqa: PLW2901 - the same block
+            first = False
+            chunk = splitter.feed(block)
+            if chunk.lines:
+                yield chunk
+        last = splitter.end()
+        if last.lines:
+            yield last
+
+    def finish(self) -> None:
+        """Check that the file is the one that was opened, unchanged.
+
+        Raises:
+            FileChangedError: it is not; what was read must be thrown away.
+        """
+        try:
+            now = Fingerprint.of(self.path.stat())
+        except OSError as error:
+            raise FileChangedError(f"{self.path.name} went away while it was read.") from error
+        still_open = Fingerprint.of(os.fstat(self._descriptor))
+        if not now == still_open == self.fingerprint:
+            raise FileChangedError(f"{self.path.name} changed while it was read; reading again.")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _refuse_bomb(self) -> None:
+        if not self.is_gzip or self.content_bytes < BOMB_FLOOR:
+            return
+        if self.content_bytes > BOMB_RATIO * max(self.bytes_read, 1):
+            raise BadFileError(
+                f"{self.path.name} unpacks to more than {BOMB_RATIO} times its size: this is no "
+                "tracking log. Look at the file, and deliver it again unpacked if it is right."
+            )
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes as they lie on the disk."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(path: Path) -> str:
+    """The cheap fingerprint of a file, or of every file below a folder.
+
+    Raises:
+        OSError: the file or folder cannot be looked at.
+    """
+    status = path.stat()
+    if not stat.S_ISDIR(status.st_mode):
+        return str(Fingerprint.of(status))
+    digest = hashlib.sha256()
+    for folder, folders, files in os.walk(path, onerror=_raise):
+        folders.sort()
+        for name in sorted(files):
+            inner = Path(folder, name)
+            digest.update(
+                f"{inner.relative_to(path)}\0{Fingerprint.of(inner.lstat())}\n".encode(
+                    errors="surrogateescape"
+                )
+            )
+    return digest.hexdigest()
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _open_regular(path: Path) -> int:
+    try:
+        # Without O_NONBLOCK a named pipe among the files would stop the worker for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise FileChangedError(f"{path.name} is no longer there.") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BadFileError(f"{path.name} is no regular file. Remove it from the package.")
+    return descriptor
+
+
+class _LineSplitter:
+    """Cuts blocks into lines and remembers what is left between two blocks."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._rest: list[bytes] = []
+        self._rest_length = 0
+        self._line = 1
+        self._offset = 0
+
+    def skip(self, block: bytes, prefix: bytes) -> bytes:
+        self._offset += len(prefix)
+        return block.removeprefix(prefix)
+
+    def feed(self, block: bytes) -> Chunk:
+        head, newline, tail = block.partition(b"\n")
+        if not newline:
+            self._keep(block)
+            return Chunk(self._line, self._offset, [])
+        lines: list[bytes | TooLong] = [self._finished(head)]
+        whole, _, rest = tail.rpartition(b"\n")
+        if b"\n" in tail:
+            lines += whole.split(b"\n")
+        chunk = Chunk(self._line, self._offset, lines)
+        self._line += len(lines)
+        self._offset += _length_of(lines)
+        self._keep(rest)
+        return chunk
+
+    def end(self) -> Chunk:
+        lines = [self._finished(b"")] if self._rest_length else []
+        return Chunk(self._line, self._offset, lines)
+
+    def _keep(self, piece: bytes) -> None:
+        if self._rest_length <= self._longest:
+            self._rest.append(piece)
+        self._rest_length += len(piece)
+
+    def _finished(self, last: bytes) -> bytes | TooLong:
+        self._keep(last)
+        length, joined = self._rest_length, b"".join(self._rest)
+        self._rest, self._rest_length = [], 0
+        return TooLong(joined[:KEPT_OF_TOO_LONG], length) if length > self._longest else joined
+
+
+def _length_of(lines: list[bytes | TooLong]) -> int:
+    return sum((line.length if isinstance(line, TooLong) else len(line)) + 1 for line in lines)

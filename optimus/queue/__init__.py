@@ -1,0 +1,1 @@
+"""The queue: one row per source, and every change of its state."""

@@ -1,0 +1,437 @@
+"""Every change of the queue's state, and nowhere else.
+
+A source is ``queued``, ``running``, ``done``, ``failed`` or ``gone``; its row is never
+deleted. ``gen`` rises when its bytes change, ``epoch`` at each claim: a worker whose epoch
+is no longer the row's has lost its claim and can change nothing. A claim charges an
+attempt, a release gives it back, so that only deaths and failures count.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, or_, select, update
+
+from optimus.errors import LostClaimError
+from optimus.queue.reading import QueueReader
+from optimus.queue.records import Claim, Observed, Result, back_off
+from optimus.queue.tables import run, source
+
+LEASE_SECONDS = 60.0
+DEATHS_ALLOWED = 3
+
+
+class Queue(QueueReader):
+    """The queue, with all that can happen to a source."""
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with self._writing.begin() as connection:
+            yield connection
+
+    # -- what a scan saw ---------------------------------------------------------------------
+
+    def observe(self, seen: Iterable[Observed], settle_seconds: float = 0.0) -> int:
+        """Take in what a scan saw: new sources, changed ones, returned ones.
+
+        Args:
+            seen: the sources.
+            settle_seconds: how long a new or changed source rests before it can be claimed.
+
+        Returns:
+            How many sources have become queued.
+        """
+        queued = 0
+        seen = list(seen)
+        services = {item.service for item in seen}
+        with self._write() as connection:
+            rows = connection.execute(select(source).where(source.c.service.in_(services)))
+            known = {row.identity: row for row in rows}
+            for item in seen:
+                row = known.get(item.identity)
+                if row is None:
+                    self._insert(connection, item, settle_seconds)
+                    queued += 1
+                elif row.fingerprint != item.fingerprint or row.state == "gone":
+                    self._changed(connection, row, item, settle_seconds)
+                    queued += row.state != "running"
+                elif row.path != item.path or row.facts != item.facts:
+                    connection.execute(
+                        update(source)
+                        .where(source.c.id == row.id)
+                        .values(path=item.path, facts=item.facts)
+                    )
+        return queued
+
+    def _insert(self, connection: Connection, item: Observed, settle_seconds: float) -> None:
+        connection.execute(
+            source.insert().values(
+                service=item.service,
+                spelled=item.spelled,
+                kind=item.kind,
+                name=item.name,
+                identity=item.identity,
+                path=item.path,
+                facts=item.facts,
+                fingerprint=item.fingerprint,
+                state="queued",
+                gen=1,
+                run_gen=0,
+                done_gen=0,
+                epoch=0,
+                attempts=0,
+                not_before=self._now() + settle_seconds,
+                counts={},
+                published=[],
+                created=self._utc(),
+            )
+        )
+
+    def _changed(
+        self, connection: Connection, row: Row[Any], item: Observed, settle_seconds: float
+    ) -> None:
+        values: dict[str, Any] = {
+            "path": item.path,
+            "facts": item.facts,
+            "fingerprint": item.fingerprint,
+            "gen": row.gen + 1,
+        }
+        if row.state != "running":
+            values |= _queued_again(self._now() + settle_seconds)
+        connection.execute(update(source).where(source.c.id == row.id).values(**values))
+
+    def vanish(self, service: str, present: set[str]) -> int:
+        """Mark as gone what waits or failed and is no longer in the package.
+
+        Args:
+            service: whose sources to look at.
+            present: identities that the scan saw.
+        """
+        with self._write() as connection:
+            rows = connection.execute(
+                select(source.c.id, source.c.identity)
+                .where(source.c.service == service)
+                .where(source.c.state.in_(("queued", "failed")))
+            ).all()
+            missing = [row.id for row in rows if row.identity not in present]
+            for source_id in missing:
+                connection.execute(
+                    update(source)
+                    .where(source.c.id == source_id)
+                    .values(
+                        state="gone", reason="gone", message="It is no longer in the data folders."
+                    )
+                )
+        return len(missing)
+
+    # -- claims ------------------------------------------------------------------------------
+
+    def claim(self, service: str, owner: str) -> Claim | None:
+        """Take the source of a service that has waited longest, if any may start now."""
+        now = self._now()
+        with self._write() as connection:
+            row = connection.execute(
+                select(source)
+                .where(source.c.service == service, source.c.state == "queued")
+                .where(source.c.not_before <= now)
+                .order_by(source.c.not_before, source.c.id)
+                .limit(1)
+            ).first()
+            if row is None:
+                return None
+            taken = connection.execute(
+                update(source)
+                .where(source.c.id == row.id, source.c.epoch == row.epoch)
+                .where(source.c.state == "queued")
+                .values(
+                    state="running",
+                    epoch=row.epoch + 1,
+                    attempts=row.attempts + 1,
+                    run_gen=row.gen,
+                    owner=owner,
+                    lease_until=now + LEASE_SECONDS,
+                    started_date=self._utc(),
+                    progress=None,
+                )
+            )
+            if taken.rowcount != 1:
+                return None
+        return Claim(
+            source_id=row.id,
+            service=row.service,
+            kind=row.kind,
+            name=row.name,
+            path=row.path,
+            facts=row.facts,
+            identity=row.identity,
+            fingerprint=row.fingerprint,
+            gen=row.gen,
+            epoch=row.epoch + 1,
+            attempts=row.attempts + 1,
+            done_sha256=row.done_sha256,
+            published=row.published,
+            owner=owner,
+            started=now,
+        )
+
+    def renew(self, claims: Iterable[tuple[Claim, dict[str, Any]]]) -> None:
+        """Extend the leases of running work and store its progress."""
+        with self._write() as connection:
+            for claim, progress in claims:
+                connection.execute(
+                    update(source)
+                    .where(*_mine(claim))
+                    .values(lease_until=self._now() + LEASE_SECONDS, progress=progress)
+                )
+
+    def reserve(self, claim: Claim, content_sha256: str | None) -> str | None:
+        """The last step before publishing: the claim still holds, and nothing else has this.
+
+        Args:
+            claim: the try that is about to publish.
+            content_sha256: hash of the unpacked content where equal content counts once.
+
+        Returns:
+            Name of the source that already gave the same content, or None.
+
+        Raises:
+            LostClaimError: another worker has taken the source over.
+        """
+        with self._write() as connection:
+            row = self._own_row(connection, claim)
+            twin = None
+            if content_sha256 is not None:
+                twin = connection.execute(
+                    select(source.c.id, source.c.name)
+                    .where(source.c.service == claim.service)
+                    .where(source.c.content_sha256 == content_sha256)
+                    .where(source.c.id != claim.source_id, source.c.copy_of.is_(None))
+                ).first()
+            if row.content_sha256 != content_sha256:
+                self._free_copies(connection, claim.source_id)
+            connection.execute(
+                update(source)
+                .where(source.c.id == claim.source_id)
+                .values(
+                    done_sha256=None,
+                    content_sha256=content_sha256,
+                    copy_of=twin.id if twin else None,
+                )
+            )
+        return twin.name if twin else None
+
+    def still_mine(self, claim: Claim) -> None:
+        """Check a claim.
+
+        Raises:
+            LostClaimError: another worker has taken the source over.
+        """
+        with self._write() as connection:
+            self._own_row(connection, claim)
+
+    def _free_copies(self, connection: Connection, original: int) -> None:
+        """What was a copy of content that is no longer there counts for itself again."""
+        connection.execute(
+            update(source)
+            .where(source.c.copy_of == original, source.c.state != "running")
+            .values(
+                **_queued_again(self._now()),
+                gen=source.c.gen + 1,
+                copy_of=None,
+                done_sha256=None,
+                content_sha256=None,
+            )
+        )
+
+    def _own_row(self, connection: Connection, claim: Claim) -> Row[Any]:
+        row = connection.execute(select(source).where(*_mine(claim))).first()
+        if row is None:
+            raise LostClaimError(claim.name)
+        return row
+
+    # -- how a try can end -------------------------------------------------------------------
+
+    def commit(self, claim: Claim, result: Result) -> None:
+        """Record a success. New bytes that arrived meanwhile queue the source again.
+
+        Raises:
+            LostClaimError: another worker has taken the source over.
+        """
+        with self._write() as connection:
+            row = self._own_row(connection, claim)
+            self._history(connection, claim, result)
+            values: dict[str, Any] = {
+                "state": "done",
+                "done_gen": claim.gen,
+                "done_sha256": result.sha256,
+                "sha256": result.sha256,
+                "attempts": 0,
+                "owner": None,
+                "lease_until": None,
+                "progress": None,
+                "reason": result.outcome if result.outcome == "copy" else None,
+                "message": result.message,
+                "completed_date": self._utc(),
+            }
+            if result.outcome != "unchanged":
+                values |= {"counts": dict(result.counts), "published": list(result.published)}
+            if row.gen > claim.gen:
+                values |= _queued_again(self._now())
+            connection.execute(update(source).where(source.c.id == claim.source_id).values(values))
+
+    def release(self, claim: Claim, reason: str, message: str, delay: float) -> None:
+        """Give a source back unharmed and uncharged: a stop, an outage, a changing file."""
+        self._end(claim, "released", "queued", reason, message, delay=delay, charged=False)
+
+    def fail(self, claim: Claim, reason: str, message: str, max_attempts: int) -> None:
+        """Record a failure that may pass: try again later, but not for ever."""
+        state = "failed" if claim.attempts >= max_attempts else "queued"
+        self._end(claim, "failed", state, reason, message, delay=back_off(claim.attempts))
+
+    def reject(
+        self, claim: Claim, reason: str, message: str, counts: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record a failure that only other bytes or the operator can change."""
+        self._end(claim, "failed", "failed", reason, message, counts=counts)
+
+    def _end(  # noqa: PLR0913 - one private home for what the three endings share
+        self,
+        claim: Claim,
+        outcome: str,
+        state: str,
+        reason: str,
+        message: str,
+        *,
+        delay: float = 0.0,
+        charged: bool = True,
+        counts: Mapping[str, Any] | None = None,
+    ) -> None:
+        with self._write() as connection:
+            row = connection.execute(select(source).where(*_mine(claim))).first()
+            if row is None:
+                return
+            if charged:
+                self._history(connection, claim, Result(outcome, counts=counts or {}), message)
+            values: dict[str, Any] = {
+                "state": state,
+                "attempts": row.attempts if charged else max(row.attempts - 1, 0),
+                "not_before": self._now() + delay,
+                "owner": None,
+                "lease_until": None,
+                "progress": None,
+                "reason": reason,
+                "message": message,
+            }
+            if counts is not None:
+                values["counts"] = dict(counts)
+            if row.gen > claim.gen:
+                values |= _queued_again(self._now())
+            connection.execute(update(source).where(source.c.id == row.id).values(values))
+
+    def died(self, claim: Claim, message: str) -> None:
+        """Record that a worker died or hung on a source; three deaths and it rests."""
+        self.fail(claim, "worker_died", message, DEATHS_ALLOWED)
+
+    def expire(self) -> int:
+        """Take back what a daemon that is no more left running; the attempt stays charged."""
+        with self._write() as connection:
+            left = connection.execute(
+                select(source.c.id, source.c.attempts).where(
+                    source.c.state == "running", source.c.lease_until < self._now()
+                )
+            ).all()
+            for row in left:
+                dead = row.attempts >= DEATHS_ALLOWED
+                connection.execute(
+                    update(source)
+                    .where(source.c.id == row.id)
+                    .values(
+                        state="failed" if dead else "queued",
+                        not_before=self._now(),
+                        owner=None,
+                        lease_until=None,
+                        progress=None,
+                        reason="interrupted",
+                        message=f"Interrupted {row.attempts} times before it was done.",
+                    )
+                )
+        return len(left)
+
+    def take_over(self, owner_prefix: str) -> int:
+        """At start: what an earlier process of this state folder left running is free now."""
+        with self._write() as connection:
+            connection.execute(
+                update(source)
+                .where(source.c.state == "running", source.c.owner.startswith(owner_prefix))
+                .values(lease_until=0.0)
+            )
+        return self.expire()
+
+    def retry(self, service: str | None = None, name: str | None = None) -> int:
+        """Queue failed sources again, as if they had never been tried.
+
+        Args:
+            service: only those of this service.
+            name: only those whose logical name contains this text.
+
+        Returns:
+            How many were queued.
+        """
+        condition = [
+            or_(
+                source.c.state == "failed",
+                and_(source.c.state == "queued", source.c.reason.is_not(None)),
+            )
+        ]
+        if service:
+            condition.append(source.c.service == service)
+        if name:
+            condition.append(source.c.name.contains(name, autoescape=True))
+        with self._write() as connection:
+            return connection.execute(
+                update(source).where(*condition).values(**_queued_again(self._now()))
+            ).rowcount
+
+    def _history(
+        self, connection: Connection, claim: Claim, result: Result, message: str | None = None
+    ) -> None:
+        started = datetime.fromtimestamp(claim.started, UTC).replace(tzinfo=None)
+        connection.execute(
+            run.insert().values(
+                source_id=claim.source_id,
+                service=claim.service,
+                gen=claim.gen,
+                epoch=claim.epoch,
+                worker=claim.owner,
+                started=started,
+                ended=self._utc(),
+                seconds=round(self._now() - claim.started, 3),
+                outcome=result.outcome,
+                message=message or result.message,
+                counts=dict(result.counts),
+                notes=list(result.notes),
+                touches=list(result.touches),
+                published=list(result.published),
+                upto=result.upto,
+                stamp=result.stamp,
+            )
+        )
+
+
+def _mine(claim: Claim) -> tuple[Any, ...]:
+    return (
+        source.c.id == claim.source_id,
+        source.c.epoch == claim.epoch,
+        source.c.state == "running",
+    )
+
+
+def _queued_again(not_before: float) -> dict[str, Any]:
+    return {
+        "state": "queued",
+        "attempts": 0,
+        "not_before": not_before,
+        "reason": None,
+        "message": None,
+    }

@@ -1,0 +1,126 @@
+"""The services that are there: found by folder, checked, in dependency order."""
+
+import importlib
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from optimus.errors import ServiceDefinitionError
+from optimus.outputs.catalog import LakeTables
+from optimus.service import DerivedService, FileService, Service
+from optimus.settings import ROOT, Settings
+
+SERVICES_FOLDER = ROOT / "services"
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The services that run, each after those it needs, and the tables of all there are."""
+
+    services: tuple[Service, ...]
+    lake_tables: tuple[LakeTables, ...]
+
+    def __getitem__(self, name: str) -> Service:
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Service]:
+        return {service.name: service for service in self.services}
+
+    def all_needs(self, service: Service) -> set[str]:
+        """All services that must be at rest before it may start."""
+        found: set[str] = set()
+        waiting = list(service.needs)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += self[name].needs
+        return found
+
+
+def load_registry(settings: Settings) -> Registry:
+    """Find, check and order the services, those of IGNORE_SERVICES left out.
+
+    Raises:
+        ServiceDefinitionError: a folder does not hold a usable service, a need is unknown,
+            or needs go in a circle.
+    """
+    found = [_load(folder) for folder in sorted(SERVICES_FOLDER.iterdir()) if _is_service(folder)]
+    ordered = _ordered(found)
+    ignored = {name.casefold() for name in settings.ignore_services}
+    running = [s for s in ordered if not {s.name.casefold(), s.spelled.casefold()} & ignored]
+    tables = tuple(tables for service in ordered for tables in service.lake_tables)
+    return Registry(tuple(_bridged(running, ordered)), tables)
+
+
+def _is_service(folder: Path) -> bool:
+    return (folder / "service.py").is_file()
+
+
+def _load(folder: Path) -> Service:
+    try:
+        module = importlib.import_module(f"services.{folder.name}.service")
+    except Exception as error:
+        raise ServiceDefinitionError(
+            f"services/{folder.name}/service.py cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    classes = [
+        found
+        for _, found in inspect.getmembers(module, inspect.isclass)
+        if issubclass(found, FileService | DerivedService) and found.__module__ == module.__name__
+    ]
+    if len(classes) != 1:
+        raise ServiceDefinitionError(
+            f"services/{folder.name}/service.py must define one FileService or DerivedService; "
+            f"it defines {len(classes)}."
+        )
+    for attribute in ("name", "spelled", "title"):
+        if not isinstance(getattr(classes[0], attribute, None), str):
+            raise ServiceDefinitionError(
+                f"services/{folder.name}: the class must say its {attribute}."
+            )
+    if classes[0].name != folder.name:
+        raise ServiceDefinitionError(
+            f"services/{folder.name}: the service calls itself {classes[0].name!r}; its name "
+            "must be the folder's."
+        )
+    service: Service = classes[0]()
+    return service
+
+
+def _ordered(services: Iterable[Service]) -> list[Service]:
+    by_name = {service.name: service for service in services}
+    for service in by_name.values():
+        unknown = [need for need in service.needs if need not in by_name]
+        if unknown:
+            raise ServiceDefinitionError(
+                f"services/{service.name} needs {', '.join(unknown)}: there is no such service."
+            )
+    graph = {service.name: sorted(service.needs) for service in by_name.values()}
+    try:
+        return [by_name[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise ServiceDefinitionError(
+            f"The services need each other in a circle: {circle}."
+        ) from error
+
+
+def _bridged(running: list[Service], everything: list[Service]) -> list[Service]:
+    """Let needs of a service that is left out become needs of those that need it."""
+    by_name = {service.name: service for service in everything}
+    kept = {service.name for service in running}
+
+    def through(name: str) -> set[str]:
+        if name in kept:
+            return {name}
+        return {found for need in by_name[name].needs for found in through(need)}
+
+    for service in running:
+        needs = sorted({found for need in service.needs for found in through(need)})
+        service.needs = tuple(needs)  # type: ignore[misc] # this instance's view of the world
+    return running

@@ -1,0 +1,82 @@
+"""Table files: tab-separated, with the escapes of the writer in use since November 2015."""
+
+from collections.abc import Callable, Iterable
+
+from optimus.sample.courses import Course
+from optimus.sample.tree import Tree
+
+Cell = str | int | float | None
+Row = Iterable[Cell]
+
+ESCAPES = str.maketrans({"\\": "\\\\", "\r": "\\r", "\t": "\\t", "\n": "\\n"})
+# The job that writes the states puts a backslash before a real TAB, and loses line ends.
+STATE_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\\t", "\n": "n"})
+ROWS_PER_WRITE = 500
+FAILED_TEXT = """Traceback (most recent call last):
+  File "export.py", line 212, in run
+    cursor.execute(query)
+OperationalError: (2013, 'Lost connection to MySQL server during query')
+"""
+
+
+def plain_text(text: str) -> str:
+    """A text cell as most tables spell it."""
+    return text.translate(ESCAPES)
+
+
+def state_text(text: str) -> str:
+    """A text cell as the table of states spells it."""
+    return text.translate(STATE_ESCAPES)
+
+
+class Dumps:
+    """Writes the table files of one course.
+
+    Attributes:
+        course: the course.
+    """
+
+    def __init__(self, tree: Tree, folder: str, course: Course, failing: str = "") -> None:
+        self.course = course
+        self._tree = tree
+        self._folder = folder
+        self._failing = failing
+
+    def name(self, table: str, extension: str, folder: str = "") -> str:
+        """Path of a file of the course, below the root of the package."""
+        suffix = "prod-edge-analytics" if self.course.name.is_edge else "prod-analytics"
+        return f"{self._folder}/{folder}{self.course.name.stem}-{table}-{suffix}.{extension}"
+
+    def write(self, table: str, columns: str, rows: Iterable[Row], folder: str = "") -> None:
+        """Write a table; ``columns`` are separated by spaces, no rows give a header only."""
+        if table == self._failing:
+            self._tree.write(self.name(table, "sql.failed", folder), FAILED_TEXT)
+            return
+        self._write(self.name(table, "sql", folder), columns, rows, plain_text)
+
+    def write_states(self, columns: str, rows: Iterable[Row]) -> None:
+        """Write the table of states, which another program makes."""
+        name = self.name("courseware_studentmodule", "sql")
+        self._write(name, columns, rows, state_text)
+
+    def _write(
+        self, name: str, columns: str, rows: Iterable[Row], escape: Callable[[str], str]
+    ) -> None:
+        with self._tree.open(name) as file:
+            file.text(columns.replace(" ", "\t") + "\n")
+            lines: list[str] = []
+            for row in rows:
+                lines.append("\t".join([_cell(value, escape) for value in row]))
+                if len(lines) == ROWS_PER_WRITE:
+                    file.text("\n".join(lines) + "\n")
+                    lines.clear()
+            if lines:
+                file.text("\n".join(lines) + "\n")
+
+
+def _cell(value: Cell, escape: Callable[[str], str]) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return escape(value)
+    return str(int(value)) if isinstance(value, bool) else str(value)

@@ -1,0 +1,216 @@
+"""What may start now, and the loop that starts it."""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from optimus.errors import OptimusError
+from optimus.pool import Pool
+from optimus.queue.records import Claim, Observed
+from optimus.queue.store import Queue
+from optimus.registry import Registry
+from optimus.scanner import Scan, scan
+from optimus.service import DerivedService, Service
+from optimus.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WAITING = ("queued", "running")
+PATIENCE = 20.0
+LONGEST_WAIT = 0.5
+SECONDS_BETWEEN_SCANS = 1.0
+LOOP_IS_DEAD_AFTER = 60.0
+
+
+def at_rest(needs: set[str], states: Mapping[str, Mapping[str, int]]) -> bool:
+    """Whether nothing that a derived service builds on is waiting, running or being retried.
+
+    Args:
+        needs: all services it builds on, directly or not.
+        states: how many sources each service has in each state.
+    """
+    return not any(states.get(name, {}).get(state) for name in needs for state in WAITING)
+
+
+def order_of_claims(services: list[Service], running: Mapping[str, int]) -> list[Service]:
+    """Who may claim next: first the services that have the fewest items running."""
+    return sorted(services, key=lambda service: running.get(service.name, 0))
+
+
+class Wishes:
+    """What the outside asks of the loop. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.scan = threading.Event()
+        self._scans = threading.Condition()
+        self._begun = self._ended = 0
+        self._succeeded = True
+        self._last_turn = time.monotonic()
+
+    def ask_for_scan(self, timeout: float) -> bool:
+        """Ask for a scan that begins now, and wait for its end.
+
+        Returns:
+            Whether it succeeded within ``timeout`` seconds.
+        """
+        with self._scans:
+            # A scan that is under way may have passed the new file already: wait for the next.
+            wanted = self._begun + 1
+            self.scan.set()
+            return self._scans.wait_for(lambda: self._ended >= wanted, timeout) and self._succeeded
+
+    @contextmanager
+    def scanning(self) -> Iterator[None]:
+        """Around every scan: those who asked for one are told of its end."""
+        with self._scans:
+            self.scan.clear()
+            self._begun += 1
+            self._succeeded = False
+        try:
+            yield
+            self._succeeded = True
+        finally:
+            with self._scans:
+                self._ended = self._begun
+                self._scans.notify_all()
+
+    def turn(self) -> None:
+        """The loop is alive."""
+        self._last_turn = time.monotonic()
+
+    def is_alive(self) -> bool:
+        """Whether the loop has turned lately."""
+        return time.monotonic() - self._last_turn < LOOP_IS_DEAD_AFTER
+
+
+class Scheduler:
+    """Scans, queues derived work, claims and hands out, until told to stop."""
+
+    def __init__(self, settings: Settings, registry: Registry, queue: Queue) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.queue = queue
+        self.pool = Pool(settings, queue)
+        self.wishes = Wishes()
+        self.last_scan: Scan | None = None
+        self.owner = f"{socket.gethostname()}:{settings.state_path}"
+        self._settle = settings.settle_seconds
+        self._scan_interval = float(settings.scan_interval)
+        self._changed = True
+        self._next_look = 0.0
+
+    def run_for_ever(self) -> None:
+        """The daemon's loop: until ``wishes.stop``."""
+        self._start()
+        last_scan = float("-inf")
+        while not self.wishes.stop.is_set():
+            self.wishes.turn()
+            # A copy of many files brings an event each: they share one scan a second.
+            wait = SECONDS_BETWEEN_SCANS if self.wishes.scan.is_set() else self._scan_interval
+            if time.monotonic() - last_scan >= wait:
+                self._scan()
+                last_scan = time.monotonic()
+            self._hand_out()
+            self._changed |= self.pool.poll(LONGEST_WAIT) > 0
+        self.pool.stop(self.settings.stop_timeout)
+
+    def run_once(self, look: Callable[["Scheduler"], None]) -> None:
+        """Scan, ingest all that can be, and return.
+
+        Args:
+            look: called often, to show the progress.
+        """
+        self._settle = 0.0
+        self._start()
+        self._scan()
+        while not self.wishes.stop.is_set():
+            self._hand_out()
+            if not self.pool.running and not self._worth_waiting():
+                break
+            self._changed |= self.pool.poll(LONGEST_WAIT) > 0
+            look(self)
+        self.pool.stop(self.settings.stop_timeout)
+        look(self)
+
+    def _start(self) -> None:
+        freed = self.queue.take_over(self.owner)
+        if freed:
+            log.warning("%d items were interrupted and are tried again", freed)
+
+    def _scan(self) -> None:
+        self._changed = True
+        try:
+            with self.wishes.scanning():
+                found = scan(self.settings, self.registry, self.queue, self._settle)
+        except (OptimusError, OSError):
+            log.exception("the scan of the data folders failed")
+            return
+        before = set(self.last_scan.remarks) if self.last_scan else set()
+        for remark in found.remarks:
+            if remark not in before:
+                log.warning("%s", remark)
+        if found.queued:
+            log.info("%d of %d files are new or changed", found.queued, found.files)
+        self.last_scan = found
+
+    def _hand_out(self) -> None:
+        """Start what may start. Looks at the queue only when something can have changed."""
+        if not self._changed and time.monotonic() < self._next_look:
+            return
+        self._changed, self._next_look = False, time.monotonic() + LONGEST_WAIT
+        self.queue.expire()
+        self._queue_derived()
+        while self.pool.has_room and (claim := self._claim()) is not None:
+            log.info("%s: %s started (attempt %d)", claim.service, claim.name, claim.attempts)
+            self.pool.start(claim)
+
+    def _claim(self) -> Claim | None:
+        running = Counter(claim.service for claim, _ in self.pool.running)
+        owner = f"{self.owner}:{os.getpid()}"
+        for service in order_of_claims(self._may_start(), running):
+            claim = self.queue.claim(service.name, owner)
+            if claim is not None:
+                return claim
+        return None
+
+    def _may_start(self) -> list[Service]:
+        """Files at any time; derived work only while what it builds on is at rest."""
+        states = self.queue.states()
+        return [
+            service
+            for service in self.registry.services
+            if (states.get(service.name, {}).get("queued"))
+            and at_rest(self.registry.all_needs(service), states)
+        ]
+
+    def _queue_derived(self) -> None:
+        """Queue each derived service whose needs have news and are at rest."""
+        for service in self.registry.services:
+            if not isinstance(service, DerivedService):
+                continue
+            newest = self.queue.newest_run(service.needs)
+            if newest and at_rest(self.registry.all_needs(service), self.queue.states()):
+                options = {name: getattr(self.settings, name.lower()) for name in service.options}
+                item = Observed(
+                    service=service.name,
+                    spelled=service.spelled,
+                    kind="derived",
+                    name="all courses",
+                    fingerprint=f"{newest}|{service.stamp(options)}"[:255],
+                )
+                self.queue.observe([item])
+
+    def _worth_waiting(self) -> bool:
+        """Whether something will start by itself soon enough for a single pass to wait."""
+        allowed = {service.name for service in self._may_start()}
+        soon = time.time() + PATIENCE
+        return any(
+            row.service in allowed and row.reason != "unavailable" and row.not_before <= soon
+            for row in self.queue.sources(states=["queued"])
+        )

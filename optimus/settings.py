@@ -1,0 +1,228 @@
+"""Every setting: where it comes from, what it may be, what it means.
+
+A setting is looked for in the environment (``OPTIMUS_<NAME>``, lists as JSON), then in
+``config.py`` (the original's names in capitals), then here. All that is wrong is
+reported at once. This is the only place that reads either.
+"""
+
+import difflib
+import os
+import runpy
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from optimus.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT_PREFIX = "OPTIMUS_"
+
+WITHOUT_EFFECT = {
+    "SYMLINK_ENABLED": "a 'latest' that is a link, a folder or absent is understood by itself",
+    "SERVER_URL": "course structures are read from the package, not over the network",
+    "OUTPUT_DIRECTORY": "say WWW_PATH for the JSON files and EXPORT_PATH for the CSV files",
+    "MONGO_PATH": "no program of MongoDB is called",
+    **dict.fromkeys(
+        ("SQL_HOST", "SQL_PORT", "SQL_USERNAME", "SQL_PASSWORD", "MONGO_HOST"),
+        "this version keeps its queue in SQLite and its tables in the lake",
+    ),
+    **dict.fromkeys(
+        ("RESET_CACHE", "RESET_CACHE_URL", "RESET_CACHE_USER", "RESET_CACHE_PASS"),
+        "this version does not call the cache of another application",
+    ),
+    **dict.fromkeys(
+        ("FAB_HOSTS", "FAB_GITHUB_URL", "FAB_REMOTE_PATH"),
+        "this version is not deployed with Fabric",
+    ),
+    "EMAILCRM_FULL_EXPORT": "this version has no email_crm service",
+}
+"""Settings of the original that this version knows and does not use, and why."""
+
+
+def _from_root(path: Path) -> Path:
+    return path if path.is_absolute() else ROOT / path
+
+
+RootedPath = Annotated[Path, AfterValidator(_from_root)]
+"""A path; a relative one starts at the folder of ``ingestor.py``."""
+
+
+class Settings(BaseSettings):
+    """All settings, validated. The order here is the order in the documentation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, extra="forbid", validate_default=True, frozen=True
+    )
+
+    data_paths: list[RootedPath] = Field(
+        default=[Path("data")],
+        description="Folders that hold data packages: clickstream_logs/ and database_state/.",
+    )
+    clickstream_prefix: str = Field(
+        default="",
+        description="Take only tracking logs whose name starts with this, such as 'uqx-edx-'.",
+    )
+    dbstate_prefix: str = Field(
+        default="",
+        description="Take only database dumps and courses whose name starts with this.",
+    )
+    ignore_services: list[str] = Field(
+        default=[], description="Services that do not run, by folder name or original spelling."
+    )
+    state_path: RootedPath = Field(
+        default=Path("var"), description="Where the queue, the logs, the locks and rejects live."
+    )
+    lake_path: RootedPath = Field(
+        default=Path("var/lake"), description="The folder of Parquet files that queries read."
+    )
+    export_path: RootedPath = Field(
+        default=Path("var/exports"), description="Where CSV files are written."
+    )
+    www_path: RootedPath = Field(
+        default=Path("www"), description="Where course_structure/<course>.json is written."
+    )
+    workers: int = Field(
+        default=os.cpu_count() or 1, ge=1, le=64, description="Files ingested at the same time."
+    )
+    scan_interval: int = Field(
+        default=300, ge=1, description="Seconds between two full looks at the data folders."
+    )
+    settle_seconds: float = Field(
+        default=10.0, ge=0, description="Seconds a file must rest unchanged before it is read."
+    )
+    max_attempts: int = Field(
+        default=5, ge=1, description="Tries before an item that fails for unknown reasons rests."
+    )
+    stall_seconds: int = Field(
+        default=600, ge=10, description="Seconds without progress after which a worker is replaced."
+    )
+    stop_timeout: float = Field(
+        default=8.0, gt=0, description="Seconds that running files get to stop by themselves."
+    )
+    max_reject_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="A file with more rejects than this share of its lines, and over 100, fails.",
+    )
+    certified_statuses: list[str] = Field(
+        default=["downloadable", "audit_passing"],
+        description="Certificate statuses that count as certified in person_course.",
+    )
+    geoip_country_db: RootedPath | None = Field(
+        default=None,
+        description="A country .mmdb file; else services/ip_to_country/lib/ is looked through.",
+    )
+    geoip_city_db: RootedPath | None = Field(
+        default=None,
+        description="A city .mmdb file; else services/ip_to_country/lib/ is looked through.",
+    )
+    api_host: str = Field(default="127.0.0.1", description="The address the REST API listens on.")
+    api_port: int = Field(default=8850, ge=0, le=65535, description="The port of the REST API.")
+
+    @property
+    def queue_path(self) -> Path:
+        """The queue's SQLite file."""
+        return self.state_path / "queue.sqlite"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over ``config.py``, which wins over the defaults."""
+        return env_settings, init_settings
+
+
+class FixedSettings(Settings):
+    """Settings that a program gives in full: neither the environment nor a file is read."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Look nowhere else."""
+        return (init_settings,)
+
+
+def load_settings(config: Path | None = None) -> Settings:
+    """Read and check all settings.
+
+    Args:
+        config: the settings file; when None, ``config.py`` beside ``ingestor.py`` if there is one.
+
+    Raises:
+        SettingsError: naming every setting that is unknown or wrong.
+    """
+    values, origin = _config_values(config)
+    known = {name.upper() for name in Settings.model_fields}
+    problems = _unknown_names(origin, set(values) - known, known)
+    from_environment = {
+        name.removeprefix(ENVIRONMENT_PREFIX)
+        for name in os.environ
+        if name.startswith(ENVIRONMENT_PREFIX)
+    }
+    problems += _unknown_names("the environment", from_environment - known, known)
+    usable = {name.lower(): value for name, value in values.items() if name in known}
+    try:
+        settings = Settings(**usable)
+    except ValidationError as error:
+        problems += [_sentence(dict(fault)) for fault in error.errors()]
+    except ValueError as error:  # a list in the environment that is not JSON
+        problems.append(f"the environment: {error}; write lists as JSON, like '[\"/data\"]'")
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise SettingsError(
+            f"The settings have {count}:\n{lines}\nconfig.example.py explains every setting."
+        )
+    return settings
+
+
+def settings_without_effect(config: Path | None = None) -> list[str]:
+    """Sentences about settings of the original that are set and have no effect here."""
+    values, _ = _config_values(config)
+    return [
+        f"{name} is set and has no effect: {WITHOUT_EFFECT[name]}."
+        for name, value in sorted(values.items())
+        if name in WITHOUT_EFFECT and value not in (None, "", False, [])
+    ]
+
+
+def _config_values(config: Path | None) -> tuple[dict[str, Any], str]:
+    path = config or ROOT / "config.py"
+    if not path.is_file():
+        if config is not None:
+            raise SettingsError(f"{path}: no such settings file; copy config.example.py there.")
+        return {}, "config.py"
+    try:
+        names = runpy.run_path(str(path))
+    except Exception as error:  # whatever a settings file can raise, the operator must read it
+        raise SettingsError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+    return {name: value for name, value in names.items() if name.isupper()}, path.name
+
+
+def _unknown_names(origin: str, names: set[str], known: set[str]) -> list[str]:
+    problems = []
+    for name in sorted(names - set(WITHOUT_EFFECT)):
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        problems.append(f"{origin}: {name} is no setting{hint}")
+    return problems
+
+
+def _sentence(fault: dict[str, Any]) -> str:
+    name, *rest = fault["loc"]
+    where = str(name).upper() + "".join(f"[{part}]" for part in rest)
+    return f"{where} = {fault['input']!r}: {fault['msg']}"
