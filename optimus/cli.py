@@ -30,8 +30,11 @@ app.add_typer(rejects_app, name="rejects")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 ServiceName = Annotated[str | None, typer.Option(help="Only this service.")]
 
-out = Console()
-complaints = Console(stderr=True)
+WIDTH_OF_A_FILE = 200
+"""Columns when the output goes into a file or a pipe: nothing needs to be folded there."""
+
+out = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
+complaints = Console(stderr=True, soft_wrap=True)
 
 
 class _Chosen:

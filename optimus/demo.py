@@ -36,8 +36,7 @@ GEOIP_CITY_DB = "{home}/sample-city.mmdb"
 """
 MOST_ACTIVE = """
 SELECT user_id AS learner, mode, nevents AS events, ndays_act AS days, nplay_video AS videos,
-       nchapters AS chapters, nforum_posts AS posts, grade, certified,
-       final_cc_cname AS countries, last_event
+       nforum_posts AS posts, grade, certified, final_cc_cname AS countries, last_event
 FROM "Person_Course"."personcourse_{course}"
 ORDER BY nevents DESC, user_id LIMIT 8
 """
@@ -125,7 +124,7 @@ def _show(settings: Settings, registry: Registry, queue: Queue, out: Console) ->
         mark = "as planted: " if row.reason == SENDERS_OWN else ""
         out.print(f"{row.service}: {mark}{row.message}", markup=False, highlight=False)
     for name, did in totals.items():
-        for note in did.notes:
+        for note in did.sentences():
             out.print(f"{name}: {note}", markup=False, highlight=False)
     _show_busiest_course(settings, registry, out)
     _show_next_steps(settings, out)
@@ -134,13 +133,11 @@ def _show(settings: Settings, registry: Registry, queue: Queue, out: Console) ->
 def _show_busiest_course(settings: Settings, registry: Registry, out: Console) -> None:
     catalog = Catalog(settings.lake_path, registry.lake_tables)
     with catalog.connect(settings.state_path / "spill") as connection:
-        busiest = connection.execute(BUSIEST).fetchone()
-        if busiest is None:
-            return
-        cursor = connection.execute(MOST_ACTIVE.format(course=busiest[0]))
-        names = [column[0] for column in cursor.description or ()]
-        out.print(f"\nThe most active course is {busiest[1]} ({busiest[2]:,} events):")
-        out.print(table_of_rows(names, cursor.fetchall()))
+        for course, database, events in connection.execute(BUSIEST).fetchall():
+            cursor = connection.execute(MOST_ACTIVE.format(course=course))
+            names = [column[0] for column in cursor.description or ()]
+            out.print(f"\nThe most active course is {database} ({events:,} events):")
+            out.print(table_of_rows(names, cursor.fetchall()))
 
 
 def _show_next_steps(settings: Settings, out: Console) -> None:

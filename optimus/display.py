@@ -13,7 +13,9 @@ from rich.table import Table
 
 from optimus.queue.reading import QueueReader
 from optimus.registry import Registry
-from optimus.scheduler import Scheduler
+from optimus.scheduler import DERIVED_ITEM, Scheduler
+
+TABLE_LINES = box.SIMPLE_HEAD
 
 
 @dataclass
@@ -26,7 +28,14 @@ class Totals:
     seconds: float = 0.0
     copies: int = 0
     unchanged: int = 0
-    notes: list[str] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+
+    def sentences(self) -> list[str]:
+        """The notes, each once, with the items it is about."""
+        return [
+            note if len(items) == 1 and items[0] == DERIVED_ITEM else f"{note} ({_some(items)})"
+            for note, items in self.notes.items()
+        ]
 
 
 def totals_since(queue: QueueReader, run_id: int) -> dict[str, Totals]:
@@ -42,7 +51,8 @@ def totals_since(queue: QueueReader, run_id: int) -> dict[str, Totals]:
         if row.outcome == "done":
             totals.rows += row.counts.get("rows", 0)
             totals.rejects += row.counts.get("rejects", 0)
-        totals.notes += [note for note in row.notes if note not in totals.notes]
+        for note in row.notes:
+            totals.notes.setdefault(note, []).append(row.source_name)
     return found
 
 
@@ -138,7 +148,7 @@ def table_of_ledger(rows: Iterable[Any]) -> Table:
     table.add_column("file", no_wrap=True)
     names = ("lines", "rows", "rejects", "repaired", "repeats")
     for heading in ("lines", "= rows", "+ rejects", "repaired", "repeats"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     total: Counter[str] = Counter()
     for row in rows:
         total.update({name: row.counts.get(name, 0) for name in names})
@@ -171,8 +181,15 @@ def table_of_rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     return table
 
 
+def _some(items: Sequence[str]) -> str:
+    more = f" and {len(items) - 1:,} more" if len(items) > 1 else ""
+    return f"{items[0]}{more}"
+
+
 def _table(title: str | None = None) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(
+        title=title, title_justify="left", box=TABLE_LINES, show_edge=False, padding=(0, 1, 0, 0)
+    )
 
 
 def _duration(seconds: float) -> str:

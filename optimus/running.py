@@ -98,7 +98,7 @@ def _tell(registry: Registry, queue: Queue, since: int, scheduler: Scheduler, ou
     else:
         out.print("Nothing new: everything in the data folders has been ingested before.")
     for name, did in totals.items():
-        for note in did.notes:
+        for note in did.sentences():
             out.print(f"{name}: {note}", markup=False, highlight=False)
     for remark in scheduler.last_scan.remarks if scheduler.last_scan else ():
         out.print(remark, style="yellow", markup=False, highlight=False)

@@ -20,6 +20,8 @@ from optimus.settings import Settings
 
 log = logging.getLogger(__name__)
 
+DERIVED_ITEM = "all courses"
+"""Name of the one item that a derived service has."""
 WAITING = ("queued", "running")
 PATIENCE = 20.0
 LONGEST_WAIT = 0.5
@@ -201,7 +203,7 @@ class Scheduler:
                     service=service.name,
                     spelled=service.spelled,
                     kind="derived",
-                    name="all courses",
+                    name=DERIVED_ITEM,
                     fingerprint=f"{newest}|{service.stamp(options)}"[:255],
                 )
                 self.queue.observe([item])

@@ -6,6 +6,7 @@ so whatever happens in between costs a repetition and nothing else.
 """
 
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -48,6 +49,7 @@ OUTAGE_DELAY = 15.0
 SENDERS_OWN = "sender_failed"
 """Reason of files that edX itself has marked as failed."""
 SECONDS_BETWEEN_REPORTS = 0.2
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 class Worker:
@@ -303,6 +305,9 @@ def work_for_parent(connection: Connection, settings: Settings) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.umask(0o027)
     log_to_files(settings.state_path, rotate=False)
+    # Reading makes millions of objects that live for a moment and never point at each other.
+    gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     queue = Queue(settings.queue_path)
     worker = Worker(settings, load_registry(settings), queue)
     while (claim := connection.recv()) is not None:

@@ -28,7 +28,7 @@ class House:
     """
 
     def __init__(self, folder: Path, services: Iterable[str] = (), **settings: Any) -> None:
-        """Build it empty.
+        """Build it empty, or go on with what lies in the folder.
 
         Args:
             folder: where everything lies.
@@ -36,7 +36,7 @@ class House:
             settings: what differs from the defaults.
         """
         self.package = folder / "package"
-        self.latest_logs.mkdir(parents=True)
+        self.latest_logs.mkdir(parents=True, exist_ok=True)
         everyone = {path.parent.name for path in SERVICES_FOLDER.glob("*/service.py")}
         paths = {f"{name}_path": folder / name for name in ("state", "lake", "export", "www")}
         ignored = sorted(everyone - set(services)) if services else []

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from optimus.errors import OutputUnavailableError
 from optimus.outputs.staging import Staging
 
-ROWS_PER_GROUP = 100_000
+ROWS_PER_GROUP = 50_000
 
 
 class LakeWriter:

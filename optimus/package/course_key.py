@@ -5,7 +5,7 @@ separator. Order of trust: the package reference, §1.4.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lxml import etree
@@ -27,11 +27,11 @@ COURSE_BLOCK = re.compile(rb'"((?:ccx-)?block-v1:[^"]+\+type@course\+block@[^"]+
 ROWS_LOOKED_AT = 100
 
 
-def course_id_of(delivery: Path, course: CourseRun, olx: Path | None = None) -> str | None:
+def course_id_of(paths: Iterable[Path], course: CourseRun, olx: Path | None = None) -> str | None:
     """Find a course run's id.
 
     Args:
-        delivery: the folder with its dumps.
+        paths: files of a delivery; those of other course runs do no harm.
         course: the course run.
         olx: its unpacked course folder, if there is one.
 
@@ -40,7 +40,7 @@ def course_id_of(delivery: Path, course: CourseRun, olx: Path | None = None) -> 
     """
     files = {
         name: path
-        for name, path in _files(delivery)
+        for name, path in _named(paths)
         if (name.stem, name.site) == (course.stem, course.site)
     }
     for table in TABLES_THAT_TELL:
@@ -54,8 +54,8 @@ def course_id_of(delivery: Path, course: CourseRun, olx: Path | None = None) -> 
     return course_id_from_stem(course.stem, [named] if named else [])
 
 
-def _files(delivery: Path) -> Iterator[tuple[PackageName, Path]]:
-    for path in sorted(delivery.iterdir()):
+def _named(paths: Iterable[Path]) -> Iterator[tuple[PackageName, Path]]:
+    for path in sorted(paths):
         name = parse_name(path.name)
         if name and not name.failed and path.is_file():
             yield name, path

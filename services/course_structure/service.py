@@ -100,7 +100,7 @@ class CourseStructure(FileService):
         run.tick()
         for name in _json_names(run.file, run_of_course):
             run.write_www(f"course_structure/{name}.json", orjson.dumps(course.tree))
-        course_id = course_id_of(run.file.path.parent, run_of_course, run.file.path)
+        course_id = course_id_of(run.file.path.parent.iterdir(), run_of_course, run.file.path)
         blocks = list(_block_rows(course, run_of_course, course_id))
         forum_name = safe_file_name(run_of_course.discussion_table)
         run.lake.write(

@@ -92,7 +92,7 @@ def _run_of(table: Table) -> CourseRun | None:
 
 
 def _has_rows(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
-    return connection.execute(f"SELECT 1 FROM ({table.select()}) LIMIT 1").fetchone() is not None  # noqa: S608 - quoted
+    return connection.execute(f"SELECT 1 FROM ({table.select()}) LIMIT 1").fetchall() != []  # noqa: S608 - quoted
 
 
 def _course_id(
@@ -106,9 +106,9 @@ def _course_id(
         found = connection.execute(
             f"SELECT course_id FROM ({table.select()}) WHERE course_id <> '' "  # noqa: S608 - quoted
             "GROUP BY course_id ORDER BY count(*) DESC, course_id LIMIT 1"
-        ).fetchone()
+        ).fetchall()
         if found:
-            return str(found[0])
+            return str(found[0][0])
     return info.get("course_id") or course_id_from_stem(run.stem)
 
 

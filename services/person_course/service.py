@@ -163,10 +163,7 @@ def _tell(run: DerivedRun, connection: duckdb.DuckDBPyConnection) -> None:
             f"{total:,} users have events, modules or posts and are not in auth_user, so they have "
             f"no row ({most})."
         )
-    if (
-        connection.execute("SELECT 1 FROM ip_country WHERE country <> '' LIMIT 1").fetchone()
-        is None
-    ):
+    if connection.execute("SELECT 1 FROM ip_country WHERE country <> '' LIMIT 1").fetchall() == []:
         run.note(
             "No address has a country: final_cc_cname is blank. ip_to_country says what to do."
         )

@@ -24,7 +24,7 @@ from tests.end_to_end.oracle_files import (
     course_folders,
     state_folder,
 )
-from tests.end_to_end.oracle_olx import Structure, read_structure
+from tests.end_to_end.oracle_olx import Structure, id_in_blocks, read_structure
 from tests.end_to_end.oracle_tables import Row, post_author, read_posts, read_table, whole_number
 
 PERSON_COLUMNS = (
@@ -46,6 +46,7 @@ YEARS = range(1901, 2156)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 Record = dict[str, Any]
+SiteAndCourse = tuple[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,16 @@ class Course:
     tables: dict[str, list[Row]]
     posts: dict[str, dict[str, Any]]
     structure: Structure | None
-    is_there: bool
+    blocks: Path | None
 
     @property
-    def course_id(self) -> str:
-        """The course id of the first table that tells one, else of the export."""
+    def is_there(self) -> bool:
+        """A course folder, or any file that carries something of the course."""
+        return bool(self.posts or self.structure or self.blocks or any(self.tables.values()))
+
+    @property
+    def course_id(self) -> str | None:
+        """The course id of the first table that tells one, else of the structure."""
         for table in (
             "student_courseenrollment",
             "courseware_studentmodule",
@@ -83,8 +89,9 @@ class Course:
         ):
             for row in self.tables.get(table, []):
                 if row.get("course_id"):
-                    return str(row["course_id"])
-        return self.structure.course_id if self.structure else ""
+                    return row["course_id"]
+        told = id_in_blocks(self.blocks) or (self.structure and self.structure.course_id)
+        return told or next((post["course_id"] for post in self.posts.values()), None)
 
     def rows(self, table: str, user_column: str) -> dict[int, list[Row]]:
         """The rows of a table by user, each user's in the order of the file."""
@@ -107,20 +114,21 @@ class Seen:
 
 def calculate(root: Path, geo_database: Path) -> Answers:
     """Work out everything for the package in ``root``."""
-    seen = add_up_events(root, geo_database)
+    everything = add_up_events(root, geo_database)
     person_course, profiles, runs = {}, [], {}
     for course in read_courses(root):
         key = course.run.key
-        people = person_rows(course, seen[course.run.site, course.course_id])
+        seen = everything.get((course.run.site, course.course_id), {})
+        people = person_rows(course, seen)
         person_course[key] = people
         profiles.append(profile_row(course, people))
         runs[key] = course.run
     return Answers(person_course, sorted(profiles, key=lambda row: str(row["course"])), runs)
 
 
-def add_up_events(root: Path, geo_database: Path) -> dict[tuple[str, str], dict[int, Seen]]:
+def add_up_events(root: Path, geo_database: Path) -> dict[SiteAndCourse, dict[int, Seen]]:
     """What was seen, by site and course and then by user."""
-    found: dict[tuple[str, str], dict[int, Seen]] = defaultdict(lambda: defaultdict(Seen))
+    found: dict[SiteAndCourse, dict[int, Seen]] = defaultdict(lambda: defaultdict(Seen))
     with maxminddb.open_database(geo_database) as database:
         countries = Countries(database)
         for log in counting_logs(root):
@@ -145,9 +153,8 @@ def read_courses(root: Path) -> list[Course]:
         tables = {d.table: read_table(d.path) for d in mine if d.path.suffix == ".sql"}
         posts = read_posts(forums.get(run))
         structure = read_structure(folders[run]) if run in folders else None
-        has_blocks = any(dump.table == "course_structure" for dump in mine)
-        is_there = bool(posts or structure or has_blocks or any(tables.values()))
-        courses.append(Course(run, tables, posts, structure, is_there))
+        blocks = [dump.path for dump in mine if dump.table == "course_structure"]
+        courses.append(Course(run, tables, posts, structure, blocks[0] if blocks else None))
     return [course for course in courses if course.is_there]
 
 
@@ -252,10 +259,16 @@ def profile_row(course: Course, people: list[Record]) -> Record:
         "course_length": structure.weeks if structure else 0,
     }
     for name in ("registered", "viewed", "explored", "certified"):
-        row[f"n{name}_students"] = sum(person[name] or 0 for person in people)
+        row[f"n{name}_students"] = add_known([person[name] for person in people])
     row |= about_all_enrolments(course, {person["user_id"] for person in people})
     row |= about_structure(structure) if structure else {}
     return row
+
+
+def add_known(values: list[int | None]) -> int | None:
+    """The sum of what is known; unknown when there are values and none of them is known."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known or not values else None
 
 
 def about_all_enrolments(course: Course, accounts: Iterable[int]) -> Record:

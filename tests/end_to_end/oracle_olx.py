@@ -69,6 +69,19 @@ def told_id(stem: str, stub: ET.Element) -> str:
     return f"course-v1:{organisation}+{number}+{run}"
 
 
+def id_in_blocks(path: Path | None) -> str | None:
+    """The course id that the key of the course block in a course structure file tells."""
+    if path is None:
+        return None
+    blocks = json.loads(path.read_text("utf-8"))
+    for key, block in blocks.items():
+        new = re.fullmatch(r"block-v1:([^+]+\+[^+]+\+[^+]+)\+type@course\+block@.+", key)
+        old = re.fullmatch(r"i4x://([^/]+/[^/]+)/course/([^/]+)", key)
+        if block.get("category") == "course" and (new or old):
+            return f"course-v1:{new[1]}" if new else "/".join(old.groups() if old else ())
+    return None
+
+
 def read_block(folder: Path, element: ET.Element, above: tuple[tuple[str, str], ...]) -> Block:
     """Read an element; a pointer stands for its file when that exists and parses."""
     attributes = dict(element.attrib)

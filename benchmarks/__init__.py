@@ -1,0 +1,1 @@
+"""Measurements, each runnable by itself; figures are in docs/performance.md."""

@@ -1,0 +1,215 @@
+"""A world around the real queue: a clock, a folder of files, a lake, and fake workers.
+
+The workers go through the steps of ``optimus.worker`` one at a time, so that anything may
+happen between two of them. Content is a number; content 0 is damaged.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optimus.errors import LostClaimError
+from optimus.queue.records import Claim, Observed, Result
+from optimus.queue.store import LEASE_SECONDS, Queue
+
+SERVICE = "logs"
+DAMAGED = 0
+MAX_ATTEMPTS = 5
+SUCCESSES = ("done", "copy", "unchanged")
+
+
+@dataclass
+class Try:
+    """What one worker is doing: the next step, and what it has found out so far."""
+
+    claim: Claim
+    step: str = "open"
+    content: int = DAMAGED
+    mark: int = 0
+    twin: str | None = None
+
+
+class World:
+    """Every method is something that may happen; all promises are asserted on the way.
+
+    Attributes:
+        disk: content and mark of each delivered file; a new mark is a new fingerprint.
+        lake: what each source has published.
+        tries: the workers that are at work, zombies too.
+        held: the claims that are valid, by source: epoch and end of the lease.
+        struck: sources that failed or died through no fault of their content.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.now = 1_000_000.0
+        self.queue = Queue(path, now=lambda: self.now)
+        self.disk: dict[str, tuple[int, int]] = {}
+        self.lake: dict[str, int] = {}
+        self.tries: dict[str, Try] = {}
+        self.held: dict[str, tuple[int, float]] = {}
+        self.struck: set[str] = set()
+        self.names: set[str] = set()
+        self.epochs: dict[str, int] = {}
+        self.tried: dict[str, str] = {}
+        self._marks = 0
+
+    def rows(self) -> dict[str, Any]:
+        return {row.name: row for row in self.queue.sources()}
+
+    def holds(self, claim: Claim) -> bool:
+        return self.held.get(claim.name, (0, 0.0))[0] == claim.epoch
+
+    # -- files -------------------------------------------------------------------------------
+
+    def deliver(self, name: str, content: int) -> None:
+        self._marks += 1
+        self.disk[name] = content, self._marks
+
+    def scan(self) -> None:
+        seen = [
+            Observed(SERVICE, SERVICE, "file", name, fingerprint=f"{mark}", path=name)
+            for name, (_, mark) in self.disk.items()
+        ]
+        self.names |= set(self.disk)
+        self.queue.observe(seen)
+        self.queue.vanish(SERVICE, {item.identity for item in seen})
+
+    # -- workers -----------------------------------------------------------------------------
+
+    def claim(self, worker: str) -> bool:
+        claim = self.queue.claim(SERVICE, f"house:{worker}")
+        if claim is None:
+            return False
+        name = claim.name
+        assert name not in self.held, "two claims of one source"
+        assert claim.epoch > self.epochs.get(name, 0), "the epoch must rise"
+        self.epochs[name] = claim.epoch
+        self.held[name] = claim.epoch, self.now + LEASE_SECONDS
+        if any(other.claim.name == name for other in self.tries.values()):
+            # A stalled predecessor still holds the lock of this source.
+            self.queue.release(claim, "unavailable", "still held", 15.0)
+            del self.held[name]
+            return True
+        self.tried[name] = claim.fingerprint
+        self.tries[worker] = Try(claim)
+        return True
+
+    def step(self, worker: str) -> None:
+        attempt = self.tries[worker]
+        getattr(self, f"_{attempt.step}")(worker, attempt)
+
+    def finish(self, worker: str) -> None:
+        while worker in self.tries:
+            self.step(worker)
+
+    def _open(self, worker: str, attempt: Try) -> None:
+        if attempt.claim.name not in self.disk:
+            self.release(worker, "changed", 15.0)
+            return
+        attempt.content, attempt.mark = self.disk[attempt.claim.name]
+        if attempt.claim.done_sha256 == sha256(attempt.content):
+            self._commit_as(worker, Result("unchanged", sha256=sha256(attempt.content)))
+        elif attempt.content == DAMAGED:
+            self._end(worker, lambda claim: self.queue.reject(claim, "damaged", "damaged"))
+        else:
+            attempt.step = "reserve"
+
+    def _reserve(self, worker: str, attempt: Try) -> None:
+        if self.disk.get(attempt.claim.name) != (attempt.content, attempt.mark):
+            self.release(worker, "changed", 15.0)
+        elif self.holds(attempt.claim):
+            attempt.twin = self.queue.reserve(attempt.claim, sha256(attempt.content))
+            attempt.step = "publish"
+        else:
+            with pytest.raises(LostClaimError):
+                self.queue.reserve(attempt.claim, sha256(attempt.content))
+            del self.tries[worker]
+
+    def _publish(self, _worker: str, attempt: Try) -> None:
+        if attempt.twin is None:
+            self.lake[attempt.claim.name] = attempt.content
+        else:
+            for path in attempt.claim.published:
+                self.lake.pop(path, None)
+        attempt.step = "commit"
+
+    def _commit(self, worker: str, attempt: Try) -> None:
+        published = [] if attempt.twin else [attempt.claim.name]
+        outcome = "copy" if attempt.twin else "done"
+        result = Result(outcome, sha256=sha256(attempt.content), published=published)
+        self._commit_as(worker, result)
+
+    def _commit_as(self, worker: str, result: Result) -> None:
+        claim = self.tries.pop(worker).claim
+        if self.holds(claim):
+            self.queue.commit(claim, result)
+            del self.held[claim.name]
+        with pytest.raises(LostClaimError):
+            self.queue.commit(claim, result)
+
+    def release(self, worker: str, reason: str, delay: float) -> None:
+        self._end(worker, lambda claim: self.queue.release(claim, reason, reason, delay))
+
+    def defect(self, worker: str) -> None:
+        self.struck.add(self.tries[worker].claim.name)
+        self._end(worker, lambda claim: self.queue.fail(claim, "defect", "KeyError", MAX_ATTEMPTS))
+
+    def die(self, worker: str, *, noticed: bool) -> None:
+        self.struck.add(self.tries[worker].claim.name)
+        if noticed:
+            self._end(worker, lambda claim: self.queue.died(claim, "died"))
+        else:
+            del self.tries[worker]
+
+    def _end(self, worker: str, how: Any) -> None:
+        claim = self.tries.pop(worker).claim
+        before = tuple(self.rows()[claim.name])
+        how(claim)
+        if self.holds(claim):
+            del self.held[claim.name]
+        else:
+            assert tuple(self.rows()[claim.name]) == before, "a lost claim changed the row"
+
+    # -- time and the operator ---------------------------------------------------------------
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        late = {name for name, (_, lease) in self.held.items() if lease < self.now}
+        assert self.queue.expire() == len(late)
+        self.struck |= late
+        for name in late:
+            del self.held[name]
+
+    def renew(self, worker: str) -> None:
+        claim = self.tries[worker].claim
+        self.queue.renew([(claim, {"done": 1, "total": 2, "rows": 3})])
+        if self.holds(claim):
+            self.held[claim.name] = claim.epoch, self.now + LEASE_SECONDS
+
+    def restart(self) -> None:
+        """The daemon was killed, its workers with it, and starts again."""
+        self.tries.clear()
+        assert self.queue.take_over("house") == len(self.held)
+        self.struck |= set(self.held)
+        self.held.clear()
+
+    def rest(self) -> None:
+        """No more faults: whatever waits gets its turn, until nothing waits."""
+        for worker in list(self.tries):
+            self.finish(worker)
+        for _ in range(20):
+            self.scan()
+            waiting = [row.not_before for row in self.rows().values() if row.state == "queued"]
+            if not waiting and not self.held:
+                return
+            self.pass_time(max(self.now, *waiting, 0.0) - self.now + LEASE_SECONDS + 1)
+            while self.claim("fair"):
+                if "fair" in self.tries:
+                    self.finish("fair")
+        raise AssertionError("a fair worker does not come to an end")
+
+
+def sha256(content: int) -> str:
+    return f"hash of {content}"

@@ -1,0 +1,239 @@
+"""Whatever happens in whatever order, the queue keeps its promises (reliability.md §7)."""
+
+import shutil
+from collections import Counter
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from optimus.queue.store import LEASE_SECONDS, Queue
+from tests.core.queue_world import DAMAGED, MAX_ATTEMPTS, SUCCESSES, World, sha256
+
+NAMES = st.sampled_from(["a.log", "b.log", "c.log"])
+CONTENTS = st.integers(DAMAGED, 3)
+WORKERS = ("one", "two")
+WORKER = st.sampled_from(WORKERS)
+STEPS = st.integers(1, 4)
+JUMPS = st.sampled_from([1.0, 11.0, 400.0, 3600.0, -50.0, -100_000.0])
+
+
+class QueueModel(RuleBasedStateMachine):
+    """Two workers, three files, four contents, and everything that may go wrong."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.world = World(path)
+
+    # -- rules -------------------------------------------------------------------------------
+
+    @rule(name=NAMES, content=CONTENTS, seen=st.booleans())
+    def deliver(self, name: str, content: int, seen: bool) -> None:
+        self.world.deliver(name, content)
+        if seen:
+            self.world.scan()
+
+    @rule(name=NAMES, seen=st.booleans())
+    def remove(self, name: str, seen: bool) -> None:
+        self.world.disk.pop(name, None)
+        if seen:
+            self.world.scan()
+
+    @rule()
+    def scan(self) -> None:
+        self.world.scan()
+
+    @rule(worker=WORKER, steps=STEPS)
+    def work(self, worker: str, steps: int) -> None:
+        if worker not in self.world.tries:
+            self.world.claim(worker)
+        for _ in range(steps):
+            if worker in self.world.tries:
+                self.world.step(worker)
+
+    @rule(worker=WORKER)
+    def work_to_the_end(self, worker: str) -> None:
+        if worker not in self.world.tries:
+            self.world.claim(worker)
+        self.world.finish(worker)
+
+    @precondition(lambda self: self.world.tries)
+    @rule(end=st.sampled_from(["stop", "outage", "defect", "death", "silent death"]))
+    def break_off(self, end: str) -> None:
+        worker = next(iter(self.world.tries))
+        if end in ("stop", "outage"):
+            self.world.release(worker, end, 0.0 if end == "stop" else 15.0)
+        elif end == "defect":
+            self.world.defect(worker)
+        else:
+            self.world.die(worker, noticed=end == "death")
+
+    @precondition(lambda self: self.world.tries)
+    @rule()
+    def renew(self) -> None:
+        self.world.renew(next(iter(self.world.tries)))
+
+    @rule(seconds=JUMPS)
+    def jump_in_time(self, seconds: float) -> None:
+        self.world.pass_time(seconds)
+
+    @rule()
+    def restart(self) -> None:
+        self.world.restart()
+
+    @rule()
+    def retry(self) -> None:
+        self.world.queue.retry()
+        assert not [row for row in self.world.rows().values() if row.state == "failed"]
+
+    @precondition(lambda self: self.world.tries)
+    @rule(content=CONTENTS, new=st.booleans(), steps=STEPS)
+    def stall_and_be_superseded(self, content: int, new: bool, steps: int) -> None:
+        zombie = next(iter(self.world.tries))
+        name = self.world.tries[zombie].claim.name
+        if new:
+            self.world.deliver(name, content)
+            self.world.scan()
+        self.world.pass_time(LEASE_SECONDS + 1)
+        self.work(next(worker for worker in WORKERS if worker != zombie), steps)
+
+    @rule(name=NAMES, first=CONTENTS, second=CONTENTS, steps=STEPS, die=st.booleans())
+    def old_content_returns(
+        self, name: str, first: int, second: int, steps: int, die: bool
+    ) -> None:
+        for content, to_the_end in ((first, True), (second, False)):
+            self.world.deliver(name, content)
+            self.world.scan()
+            if "one" not in self.world.tries:
+                self.world.claim("one")
+            if to_the_end:
+                self.world.finish("one")
+        for _ in range(steps):
+            if "one" in self.world.tries:
+                self.world.step("one")
+        if die and "one" in self.world.tries:
+            self.world.die("one", noticed=True)
+        self.world.deliver(name, first)
+        self.world.scan()
+
+    @rule(name=NAMES, twin=NAMES, content=CONTENTS, steps=STEPS)
+    def copy_while_the_original_changes(
+        self, name: str, twin: str, content: int, steps: int
+    ) -> None:
+        self.world.rest()
+        self.world.deliver(twin, self.world.disk.get(name, (content, 0))[0])
+        self.world.scan()
+        self.work("one", steps)
+        self.world.deliver(name, content)
+        self.world.scan()
+        self.work_to_the_end("two")
+
+    # -- invariants --------------------------------------------------------------------------
+
+    @invariant()
+    def no_row_is_ever_deleted(self) -> None:
+        assert set(self.world.rows()) == self.world.names
+
+    @invariant()
+    def running_means_held(self) -> None:
+        rows = self.world.rows().values()
+        assert {row.name for row in rows if row.state == "running"} == set(self.world.held)
+
+    @invariant()
+    def generations_are_in_order(self) -> None:
+        for row in self.world.rows().values():
+            assert row.done_gen <= row.run_gen <= row.gen
+            assert row.epoch == self.world.epochs.get(row.name, 0)
+
+    @invariant()
+    def attempts_are_bounded(self) -> None:
+        for row in self.world.rows().values():
+            assert 0 <= row.attempts <= MAX_ATTEMPTS
+            assert row.state != "queued" or row.attempts < MAX_ATTEMPTS
+
+    @invariant()
+    def no_observed_change_is_forgotten(self) -> None:
+        for row in self.world.rows().values():
+            if row.state in ("done", "failed"):
+                assert row.gen == row.run_gen
+                assert row.fingerprint == self.world.tried[row.name]
+
+    @invariant()
+    def done_means_published(self) -> None:
+        rows = self.world.rows()
+        by_id = {row.id: row for row in rows.values()}
+        for row in rows.values():
+            if row.state != "done":
+                continue
+            assert row.done_gen == row.gen
+            if row.copy_of is None:
+                assert sha256(self.world.lake[row.name]) == row.sha256
+            else:
+                assert row.name not in self.world.lake
+                assert by_id[row.copy_of].content_sha256 == row.sha256
+
+    # -- the end -----------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        world = self.world
+        world.rest()
+        for name, (content, _) in world.disk.items():
+            state = world.rows()[name].state
+            if content == DAMAGED:
+                assert state == "failed"
+            elif name not in world.struck:
+                assert state == "done"
+        world.queue.retry()
+        world.rest()
+        self.done_means_published()
+        self._every_content_counts_once()
+        runs = Counter(
+            (run.source_id, run.epoch) for run in world.queue.runs() if run.outcome in SUCCESSES
+        )
+        assert not runs or max(runs.values()) == 1
+        world.queue.close()
+
+    def _every_content_counts_once(self) -> None:
+        world, rows = self.world, self.world.rows()
+        by_id = {row.id: row.name for row in rows.values()}
+        for name, (content, _) in world.disk.items():
+            if content != DAMAGED:
+                assert rows[name].state == "done"
+                original = by_id.get(rows[name].copy_of, name)
+                assert world.lake[original] == content
+        counted = [world.lake[name] for name in world.disk if name in world.lake]
+        whole = [c for c, name in zip(counted, world.disk, strict=False) if name in world.disk]
+        assert len(set(whole)) <= len(counted)
+
+
+def test_no_order_of_events_breaks_a_promise_of_the_queue(tmp_path):
+    empty = tmp_path / "empty.sqlite"
+    Queue(empty).close()
+    numbers = count()
+
+    def machine() -> QueueModel:
+        path = tmp_path / f"{next(numbers)}.sqlite"
+        shutil.copyfile(empty, path)
+        return QueueModel(path)
+
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+pytestmark = pytest.mark.timeout(120)
