@@ -1,4 +1,4 @@
-"""Settings. Copy this file to config.py, and change what differs. All are optional.
+"""Settings: copy this file to config.py and change what differs. All are optional.
 
 Each one can be given in the environment as well, where it wins: OPTIMUS_<NAME>, lists as
 JSON. Relative paths start at the folder of ingestor.py. './ingestor.py check' says what is

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import itertools
 import json
 import re
 import sys
@@ -10,12 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from optimus.daemon import holder
-from optimus.display import table_of_problems, table_of_rows
+from optimus.display import plain_table, table_of_problems, table_of_rows
 from optimus.errors import UsageError
 from optimus.outputs.catalog import Catalog, check_one_select
 from optimus.outputs.rejects import Reject, read_rejects
@@ -39,7 +40,10 @@ PERSONAL = (
 
 def show_status(settings: Settings, out: Console, *, as_json: bool) -> None:
     """Print how many items each service has in each state, and what needs a look."""
-    queue, registry = _queue(settings), load_registry(settings)
+    if not settings.queue_path.exists() and not as_json:
+        out.print("Nothing has been ingested yet: 'once' or 'run' begins.")
+        return
+    queue, registry = Queue(settings.queue_path), load_registry(settings)
     states, problems, owner = queue.states(), queue.problems(), holder(settings.state_path)
     if as_json:
         _print_json(
@@ -60,7 +64,7 @@ def show_status(settings: Settings, out: Console, *, as_json: bool) -> None:
         )
         return
     out.print(f"Running: {owner}." if owner else "Not running.")
-    table = Table()
+    table = plain_table()
     table.add_column("service")
     columns = ("queued", "running", "done", "failed", "gone")
     for name in columns:
@@ -93,37 +97,33 @@ def answer_query(settings: Settings, sql: str, out: Console, form: str) -> None:
     catalog = Catalog(settings.lake_path, load_registry(settings).lake_tables)
     connection = catalog.connect_confined(sql, settings.state_path / "spill")
     try:
-        cursor = connection.execute(sql)
-        names = [column[0] for column in cursor.description or ()]
+        reader = connection.sql(sql).to_arrow_reader(ROWS_AT_ONCE)
+        names = reader.schema.names
         if form == "csv":
             writer = csv.writer(sys.stdout)
             writer.writerow(names)
-            writer.writerows(_rows(cursor))
+            writer.writerows(_rows(reader))
         elif form == "json":
-            _print_json([dict(zip(names, row, strict=True)) for row in _rows(cursor)])
+            _print_json([dict(zip(names, row, strict=True)) for row in _rows(reader)])
         else:
-            _print_table(out, names, cursor)
+            _print_table(out, names, _rows(reader))
     except duckdb.Error as error:
         raise UsageError(f"The query failed: {_short(str(error))}") from error
     finally:
         connection.close()
 
 
-def _print_table(out: Console, names: list[str], cursor: duckdb.DuckDBPyConnection) -> None:
-    rows = cursor.fetchmany(ROWS_SHOWN + 1)
-    out.print(table_of_rows([escape(name) for name in names], _escaped(rows[:ROWS_SHOWN])))
-    if len(rows) > ROWS_SHOWN:
+def _rows(reader: pa.RecordBatchReader) -> Iterator[tuple[Any, ...]]:
+    for batch in reader:
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _print_table(out: Console, names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
+    shown = list(itertools.islice(rows, ROWS_SHOWN))
+    escaped = [[None if cell is None else escape(str(cell)) for cell in row] for row in shown]
+    out.print(table_of_rows([escape(name) for name in names], escaped))
+    if next(rows, None) is not None:
         out.print(f"The first {ROWS_SHOWN} rows; --csv prints all of them.")
-
-
-def _escaped(rows: list[tuple[Any, ...]]) -> Iterator[list[Any]]:
-    for row in rows:
-        yield [None if value is None else escape(str(value)) for value in row]
-
-
-def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while rows := cursor.fetchmany(ROWS_AT_ONCE):
-        yield from rows
 
 
 def _short(message: str) -> str:
@@ -139,7 +139,7 @@ def list_rejects(settings: Settings, service: str | None, out: Console, *, as_js
     if not rows:
         out.print("Nothing was set aside.")
         return
-    table = Table()
+    table = plain_table()
     for name in ("service", "file", "lines", "rejects", "reasons"):
         table.add_column(name, overflow="fold")
     for row in rows:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import orjson
 from rich.console import Console
-from rich.table import Table
 
 from optimus import __version__
 from optimus.daemon import holder
+from optimus.display import plain_table
 from optimus.package.layout import read_package
 from optimus.queue.store import Queue
 from optimus.registry import load_registry
@@ -48,7 +48,7 @@ def show_check(settings: Settings, remarks: list[str], out: Console, *, as_json:
     if as_json:
         sys.stdout.buffer.write(orjson.dumps([asdict(finding) for finding in findings]) + b"\n")
     else:
-        table = Table()
+        table = plain_table()
         for name in ("", "what", "found"):
             table.add_column(name, overflow="fold")
         for finding in findings:

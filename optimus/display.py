@@ -123,7 +123,7 @@ class LiveDisplay:
 
 def table_of_services(registry: Registry, totals: dict[str, Totals], queue: QueueReader) -> Table:
     """What each service did: files, rows, rejects, failures, seconds of work."""
-    table = _table("Services")
+    table = plain_table("Services")
     table.add_column("service")
     for name in ("items", "rows", "rejects", "failed", "waiting", "seconds"):
         table.add_column(name, justify="right")
@@ -144,7 +144,7 @@ def table_of_services(registry: Registry, totals: dict[str, Totals], queue: Queu
 
 def table_of_ledger(rows: Iterable[Any]) -> Table:
     """Lines read = rows kept + rejects, for every log file."""
-    table = _table("Ledger of the tracking logs")
+    table = plain_table("Ledger of the tracking logs")
     table.add_column("file", no_wrap=True)
     names = ("lines", "rows", "rejects", "repaired", "repeats")
     for heading in ("lines", "= rows", "+ rejects", "repaired", "repeats"):
@@ -163,7 +163,7 @@ def table_of_ledger(rows: Iterable[Any]) -> Table:
 
 def table_of_problems(rows: Iterable[Any]) -> Table:
     """What failed or cannot go on, and why."""
-    table = _table("What needs a look")
+    table = plain_table("What needs a look")
     for name in ("service", "item", "state", "reason"):
         table.add_column(name, overflow="fold")
     for row in rows:
@@ -173,7 +173,7 @@ def table_of_problems(rows: Iterable[Any]) -> Table:
 
 def table_of_rows(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """The result of a query."""
-    table = _table()
+    table = plain_table()
     for name in names:
         table.add_column(name, overflow="fold")
     for row in rows:
@@ -186,7 +186,8 @@ def _some(items: Sequence[str]) -> str:
     return f"{items[0]}{more}"
 
 
-def _table(title: str | None = None) -> Table:
+def plain_table(title: str | None = None) -> Table:
+    """A table without frame, so that it can be copied and compared."""
     return Table(
         title=title, title_justify="left", box=TABLE_LINES, show_edge=False, padding=(0, 1, 0, 0)
     )

@@ -18,7 +18,8 @@ from optimus.registry import load_registry
 from optimus.service import Service
 from optimus.settings import ENVIRONMENT_PREFIX, ROOT, WITHOUT_EFFECT, FixedSettings, Settings
 
-EXAMPLE_HEAD = '''"""Settings. Copy this file to config.py, and change what differs. All are optional.
+EXAMPLE_HEAD = '''\
+"""Settings: copy this file to config.py and change what differs. All are optional.
 
 Each one can be given in the environment as well, where it wins: OPTIMUS_<NAME>, lists as
 JSON. Relative paths start at the folder of ingestor.py. './ingestor.py check' says what is
@@ -69,8 +70,9 @@ def _settings_page() -> str:
         (
             "In `config.py` (copy `config.example.py`) or in the environment as "
             f"`{ENVIRONMENT_PREFIX}<NAME>`, where they win; lists are JSON there: "
-            f"`{ENVIRONMENT_PREFIX}DATA_PATHS='[\"/data\"]'`. Relative paths start at the folder of "
-            "`ingestor.py`. Unknown names and wrong values stop the start, all named at once.\n"
+            f"`{ENVIRONMENT_PREFIX}DATA_PATHS='[\"/data\"]'`. Relative paths start at the "
+            "folder of `ingestor.py`. Unknown names and wrong values stop the start, all of them "
+            "named at once.\n"
         ),
         "| setting | default | meaning |",
         "|---|---|---|",
@@ -82,8 +84,8 @@ def _settings_page() -> str:
     lines += [
         "\n## Settings of the original without effect\n",
         (
-            "A `config.py` of the original is understood. These of its settings do nothing here, and "
-            "`check` says so when they are set:\n"
+            "A `config.py` of the original is understood. These of its settings do nothing here, "
+            "and `check` says so when they are set:\n"
         ),
         "| setting | why |",
         "|---|---|",
@@ -97,8 +99,8 @@ def _outputs_page() -> str:
         GENERATED,
         "# Outputs\n",
         (
-            "Every table of the lake: the files it is made of, and its columns. Names in braces stand "
-            "for a course run, a table or a file. Times are UTC.\n"
+            "Every table of the lake: the files it is made of, and its columns. Names in braces "
+            "stand for a course run, a table or a file. Times are UTC.\n"
         ),
     ]
     for service in load_registry(FixedSettings()).services:

@@ -106,6 +106,7 @@ class Scheduler:
         self._scan_interval = float(settings.scan_interval)
         self._changed = True
         self._next_look = 0.0
+        self._told = queue.last_run_id()
 
     def run_for_ever(self) -> None:
         """The daemon's loop: until ``wishes.stop``."""
@@ -119,7 +120,7 @@ class Scheduler:
                 self._scan()
                 last_scan = time.monotonic()
             self._hand_out()
-            self._changed |= self.pool.poll(LONGEST_WAIT) > 0
+            self._wait()
         self.pool.stop(self.settings.stop_timeout)
 
     def run_once(self, look: Callable[["Scheduler"], None]) -> None:
@@ -145,6 +146,28 @@ class Scheduler:
         if freed:
             log.warning("%d items were interrupted and are tried again", freed)
 
+    def _wait(self) -> None:
+        """Wait for word from the workers, and put what has ended into the log."""
+        if not self.pool.poll(LONGEST_WAIT):
+            return
+        self._changed = True
+        for row in self.queue.runs(since=self._told):
+            self._told = row.id
+            counts, where = row.counts, f"{row.service}: {row.source_name}"
+            if row.outcome == "failed":
+                log.error("%s failed: %s", where, row.message)
+            else:
+                log.info(
+                    "%s %s: %d rows, %d rejects in %.1f s",
+                    where,
+                    row.outcome,
+                    counts.get("rows", 0),
+                    counts.get("rejects", 0),
+                    row.seconds,
+                )
+            for note in row.notes:
+                log.warning("%s: %s", where, note)
+
     def _scan(self) -> None:
         self._changed = True
         try:
@@ -169,7 +192,7 @@ class Scheduler:
         self.queue.expire()
         self._queue_derived()
         while self.pool.has_room and (claim := self._claim()) is not None:
-            log.info("%s: %s started (attempt %d)", claim.service, claim.name, claim.attempts)
+            log.debug("%s: %s started (attempt %d)", claim.service, claim.name, claim.attempts)
             self.pool.start(claim)
 
     def _claim(self) -> Claim | None:

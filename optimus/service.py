@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from optimus.errors import BadFileError, StopRequested
-from optimus.outputs.catalog import Catalog, LakeTables
+from optimus.outputs.catalog import Catalog, LakeTables, Table
 from optimus.outputs.lake import LakeWriter
 from optimus.outputs.rejects import Reject, RejectsWriter
 from optimus.outputs.staging import Staging
@@ -240,15 +240,22 @@ class DerivedRun(Run):
         catalog: the tables of the lake.
         touched: keys of the courses that changed since the last success; None for all.
         fresh: lake files that are new since then; None when all count as new.
+        obsolete: lake files to be taken away, below the lake.
     """
 
     catalog: Catalog = field(kw_only=True)
     touched: frozenset[str] | None = None
     fresh: tuple[Path, ...] | None = None
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection with every table of the lake as a view."""
-        return self.catalog.connect(self.place.spill)
+    obsolete: set[str] = field(default_factory=set)
+
+    def connect(self, tables: Iterable[Table] | None = None) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with these tables of the lake as views; all when None."""
+        return self.catalog.connect(self.place.spill, tables=tables)
+
+    def remove(self, relative: str) -> None:
+        """Take a lake file away when the try succeeds."""
+        self.obsolete.add(relative)
 
     def is_touched(self, *keys: str) -> bool:
         """Whether any of these keys changed."""

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from optimus.errors import SettingsError
 
@@ -47,6 +53,17 @@ def _from_root(path: Path) -> Path:
 
 RootedPath = Annotated[Path, AfterValidator(_from_root)]
 """A path; a relative one starts at the folder of ``ingestor.py``."""
+
+
+class _Environment(EnvSettingsSource):
+    """The environment; a list that is no JSON is left for the validation to name."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Read a list as JSON."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
 
 
 class Settings(BaseSettings):
@@ -130,14 +147,14 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the library's signature
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over ``config.py``, which wins over the defaults."""
-        return env_settings, init_settings
+        return _Environment(settings_cls), init_settings
 
 
 class FixedSettings(Settings):
@@ -179,8 +196,6 @@ def load_settings(config: Path | None = None) -> Settings:
         settings = Settings(**usable)
     except ValidationError as error:
         problems += [_sentence(dict(fault)) for fault in error.errors()]
-    except ValueError as error:  # a list in the environment that is not JSON
-        problems.append(f"the environment: {error}; write lists as JSON, like '[\"/data\"]'")
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         lines = "\n".join(f"  - {problem}" for problem in problems)
@@ -225,4 +240,6 @@ def _unknown_names(origin: str, names: set[str], known: set[str]) -> list[str]:
 def _sentence(fault: dict[str, Any]) -> str:
     name, *rest = fault["loc"]
     where = str(name).upper() + "".join(f"[{part}]" for part in rest)
-    return f"{where} = {fault['input']!r}: {fault['msg']}"
+    message = str(fault["msg"])
+    hint = "; in the environment lists are JSON, like '[\"/data\"]'" if "list" in message else ""
+    return f"{where} = {fault['input']!r}: {message}{hint}"

@@ -169,6 +169,8 @@ class Worker:
             run.staging.discard()
             run.lake.relative_paths.clear()
             self._remove(claim.published)
+            # What it gave before is gone now, and nobody remembers whose events that was.
+            run.touches = {EVERYTHING} if claim.published else set()
         self._queue.commit(
             claim,
             Result(
@@ -220,7 +222,8 @@ class Worker:
         service.derive(run)
         self._queue.reserve(claim, None)
         run.staging.publish()
-        touches = run.touches | (changes.touches or {EVERYTHING})
+        self._remove(sorted(run.obsolete))
+        touches = run.touches | ({EVERYTHING} if changes.touches is None else changes.touches)
         self._queue.commit(
             claim,
             Result(
@@ -236,7 +239,7 @@ class Worker:
     def _fresh(self, changes: Changes) -> tuple[Path, ...] | None:
         if changes.published is None:
             return None
-        paths = (self._settings.lake_path / relative for relative in changes.published)
+        paths = [self._settings.lake_path / path for path in dict.fromkeys(changes.published)]
         return tuple(path for path in paths if path.is_file())
 
     # -- both --------------------------------------------------------------------------------

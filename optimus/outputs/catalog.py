@@ -14,6 +14,7 @@ import pyarrow as pa
 from optimus.errors import UsageError
 from optimus.outputs.staging import make_folder
 
+MEMORY = "1GB"
 FIELD = re.compile(r"\{(\w+)\}")
 VALUES_OF_DELIVERY = re.compile(r"delivered=([^/]+)\.parquet$")
 
@@ -94,14 +95,16 @@ class Catalog:
         """One table, or None while the lake has no file of it."""
         return self._tables.get((schema, name))
 
-    def connect(self, spill: Path, memory: str = "1GB") -> duckdb.DuckDBPyConnection:
-        """A connection with every table as a view, for trusted SQL.
+    def connect(
+        self, spill: Path, tables: Iterable[Table] | None = None
+    ) -> duckdb.DuckDBPyConnection:
+        """A connection with tables as views, for trusted SQL.
 
         Args:
             spill: folder for what does not fit into memory.
-            memory: the most that DuckDB may use.
+            tables: those to open, which costs a moment each; all when None.
         """
-        return self._connection(spill, memory, self.tables())
+        return self._connection(spill, self.tables() if tables is None else list(tables))
 
     def connect_confined(self, sql: str, spill: Path) -> duckdb.DuckDBPyConnection:
         """A connection that can read the lake and nothing else, and write nothing.
@@ -110,19 +113,17 @@ class Catalog:
             sql: the statement it is for: only the schemas it may mean are opened.
             spill: folder for what does not fit into memory.
         """
-        connection = self._connection(spill, "1GB", self._mentioned(sql))
+        connection = self._connection(spill, self._mentioned(sql))
         connection.execute(f"SET allowed_directories = [{literal(str(self.lake) + '/')}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return connection
 
-    def _connection(
-        self, spill: Path, memory: str, tables: Sequence[Table]
-    ) -> duckdb.DuckDBPyConnection:
+    def _connection(self, spill: Path, tables: Sequence[Table]) -> duckdb.DuckDBPyConnection:
         make_folder(spill)
         connection = duckdb.connect()
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
-        connection.execute(f"SET memory_limit = {literal(memory)}")
+        connection.execute(f"SET memory_limit = {literal(MEMORY)}")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET preserve_insertion_order = false")
         connection.execute("SET autoinstall_known_extensions = false")

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import msgspec
 import orjson
@@ -137,19 +137,23 @@ def parse_time(value: object) -> str | None:
     """
     if isinstance(value, dict):
         value = value.get("$date")
-        if isinstance(value, int | float):
+        if _is_number(value):
             value = value / 1000
     try:
         if isinstance(value, str):
             moment = datetime.fromisoformat(value.strip())
             moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-        elif isinstance(value, int | float) and EARLIEST_EPOCH <= value <= LATEST_EPOCH:
+        elif _is_number(value) and EARLIEST_EPOCH <= value <= LATEST_EPOCH:
             moment = datetime.fromtimestamp(value, UTC)
         else:
             return None
     except (ValueError, OverflowError):
         return None
     return moment.isoformat(timespec="microseconds")
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_canonical(time: str) -> bool:
@@ -226,13 +230,15 @@ def _read_unusual(line: bytes) -> tuple[EventFields, dict[str, bytes | msgspec.R
         context=members.pop("context", NOTHING),
     )
     for key, raw in members.items():
-        value = msgspec.json.decode(raw) if key in TEXTS or key == "timestamp" else raw
+        value = msgspec.json.decode(raw) if key in TEXTS else raw
         if key in TEXTS and isinstance(value, str | None):
             setattr(fields, key, value)
         else:
             extra[key] = raw
-            if key == "time" or (key == "timestamp" and "time" not in members):
+            if key == "time":
                 fields.time = parse_time(value)
+    if fields.time is None and "timestamp" in extra:
+        fields.time = parse_time(msgspec.json.decode(extra["timestamp"]))
     if fields.event_type is None:
         _fill_captured(fields)
     return fields, extra, repaired

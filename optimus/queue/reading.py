@@ -13,6 +13,9 @@ from optimus.queue.records import Changes
 from optimus.queue.tables import migrate, run, source
 from optimus.touches import EVERYTHING
 
+CHANGING = ("done", "copy")
+"""Outcomes of a run that may have changed an output."""
+
 
 class QueueReader:
     """The queue as everybody may see it. Safe to use from several processes at once."""
@@ -66,7 +69,7 @@ class QueueReader:
     def newest_run(self, services: Iterable[str]) -> int:
         """Id of the newest run of these services that changed an output; 0 when none did."""
         query = select(func.max(run.c.id)).where(
-            run.c.service.in_(list(services)), run.c.outcome == "done"
+            run.c.service.in_(list(services)), run.c.outcome.in_(CHANGING)
         )
         return int(self._rows(query)[0][0] or 0)
 
@@ -89,7 +92,7 @@ class QueueReader:
         if not last or last[0].stamp != stamp:
             return Changes(None, None, upto)
         query = select(run.c.touches, run.c.published).where(
-            run.c.service.in_(needs), run.c.outcome == "done"
+            run.c.service.in_(needs), run.c.outcome.in_(CHANGING)
         )
         rows = self._rows(query.where(run.c.id > last[0].upto, run.c.id <= upto))
         touches = {touch for row in rows for touch in row.touches}

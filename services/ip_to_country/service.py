@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from optimus.errors import BadFileError
-from optimus.outputs.catalog import Catalog, LakeTables
+from optimus.outputs.catalog import LakeTables
 from optimus.service import DerivedRun, DerivedService
 from optimus.touches import EVERYTHING
 from services.ip_to_country.addresses import first_public_address
@@ -68,8 +68,7 @@ class IpToCountry(DerivedService):
             run.note(NO_DATABASE)
             return
         table = run.place.lake / TABLE
-        # run.connect() would open every table of the lake; two files are enough here.
-        with Catalog(run.place.lake, ()).connect(run.place.spill) as connection:
+        with run.connect(()) as connection:
             texts = Texts(connection, table)
             _gather(run, texts, table)
             run.counts["rows"], run.counts["with_country"], run.counts["looked_up"] = texts.counts()

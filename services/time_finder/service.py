@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from optimus.outputs.catalog import Catalog, LakeTables
+from optimus.outputs.catalog import LakeTables
 from optimus.service import DerivedRun, DerivedService
 from services.time_finder.event_log import EventLog
 from services.time_finder.time_columns import EVENT_TIMES_SCHEMA, REPAIRS_SCHEMA
@@ -60,8 +60,7 @@ class TimeFinder(DerivedService):
         files = _logs(run)
         run.progress.total = len(files)
         without_time: dict[str, int] = {}
-        # run.connect() would open every table of the lake; one file at a time is enough here.
-        with Catalog(run.place.lake, ()).connect(run.place.spill) as connection:
+        with run.connect(()) as connection:
             for done, path in enumerate(files, start=1):
                 log = EventLog.at(path)
                 log.open_in(connection, run.started)
@@ -70,12 +69,23 @@ class TimeFinder(DerivedService):
                 without_time[log.file_name] = missing - repaired
                 run.tick(done)
         _note_the_worst(run, without_time)
+        _forget_lost_logs(run)
+
+
+def _forget_lost_logs(run: DerivedRun) -> None:
+    """A log that turned out to be a copy of another has left the lake."""
+    logs = run.catalog.table("logs", "clickstream")
+    names = {path.name for path in logs.files} if logs else set()
+    for table in ("event_times", "event_time_repairs"):
+        made = run.catalog.table("logs", table)
+        for path in made.files if made else ():
+            if path.name not in names:
+                run.remove(f"derived/{table}/{path.name}")
 
 
 def _logs(run: DerivedRun) -> tuple[Path, ...]:
     if run.fresh is not None:
-        # A log that was delivered twice since the last time is named twice.
-        return tuple(dict.fromkeys(run.fresh))
+        return run.fresh
     clickstream = run.catalog.table("logs", "clickstream")
     return clickstream.files if clickstream else ()
 
