@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from multiprocessing import parent_process
@@ -46,6 +46,7 @@ from optimus.touches import EVERYTHING
 log = logging.getLogger(__name__)
 
 OUTAGE_DELAY = 15.0
+BUSY_DELAY = 1.0
 SENDERS_OWN = "sender_failed"
 """Reason of files that edX itself has marked as failed."""
 SECONDS_BETWEEN_REPORTS = 0.2
@@ -161,16 +162,19 @@ class Worker:
             self._publish_rejects_alone(claim, run)
             self._queue.reject(claim, "too_many_rejects", str(error), self._counts(claim, run))
             return
-        once = service.equal_content_counts_once and delivered and run.counts["lines"]
-        twin = self._queue.reserve(claim, delivered.content_sha256 if once and delivered else None)
-        if twin is None:
+        counts_once = service.equal_content_counts_once and run.counts["lines"] > 0
+        content = delivered.content_sha256 if delivered and counts_once else None
+        reservation = self._queue.reserve(claim, content, run.lake.relative_paths)
+        if reservation.busy:
+            sentence = f"{reservation.busy} has the same content and is being ingested."
+            self._queue.release(claim, "waiting", sentence, BUSY_DELAY)
+            return
+        self._remove(reservation.evicted)
+        if reservation.twin is None:
             self._publish(claim, run)
         else:
-            run.staging.discard()
-            run.lake.relative_paths.clear()
-            self._remove(claim.published)
-            # What it gave before is gone now, and nobody remembers whose events that was.
-            run.touches = {EVERYTHING} if claim.published else set()
+            self._withdraw(claim, run)
+        twin = reservation.twin
         self._queue.commit(
             claim,
             Result(
@@ -184,6 +188,14 @@ class Worker:
             ),
         )
 
+    def _withdraw(self, claim: Claim, run: FileRun) -> None:
+        """Publish nothing, and take away what an earlier content of the source gave."""
+        run.staging.discard()
+        run.lake.relative_paths.clear()
+        self._remove(claim.published)
+        # Nobody remembers whose events those were.
+        run.touches = {EVERYTHING} if claim.published else set()
+
     def _publish(self, claim: Claim, run: FileRun) -> None:
         stale = set(claim.published) - set(run.lake.relative_paths)
         if not run.rejects.reasons and not run.rejects.repairs:
@@ -196,7 +208,7 @@ class Worker:
         run.staging.keep_only(run.rejects.final)
         run.staging.publish()
 
-    def _remove(self, relative_paths: list[str]) -> None:
+    def _remove(self, relative_paths: Iterable[str]) -> None:
         """Take away what an earlier content of the source gave and this one does not."""
         for relative in relative_paths:
             (self._settings.lake_path / relative).unlink(missing_ok=True)

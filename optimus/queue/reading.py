@@ -118,7 +118,7 @@ class QueueReader:
         return [
             row
             for row in self.sources(states=["failed", "queued"])
-            if row.state == "failed" or row.reason not in (None, "stopped", "changed")
+            if row.state == "failed" or row.reason not in (None, "stopped", "changed", "waiting")
         ]
 
     def runs(self, since: int = 0) -> list[Row[Any]]:

@@ -70,7 +70,7 @@ class Result:
         published: paths of the files it gave, relative to the lake.
         upto: newest run that was taken into account (derived services).
         stamp: what else the result depends on (derived services).
-        copy_of: the source that has the same content.
+        message: a sentence that goes with the outcome.
     """
 
     outcome: str = "done"
@@ -81,8 +81,23 @@ class Result:
     published: Sequence[str] = ()
     upto: int = 0
     stamp: str = ""
-    copy_of: int | None = None
     message: str | None = None
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """What stands in the way of publishing; nothing, usually.
+
+    Attributes:
+        twin: a source that has given the same content: it counts, and this one does not.
+        busy: a source that is giving the same content just now: wait for its end.
+        evicted: lake files of sources that were interrupted while they gave the same content:
+            they are to be removed; whoever is tried again finds out anew what counts.
+    """
+
+    twin: str | None = None
+    busy: str | None = None
+    evicted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

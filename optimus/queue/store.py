@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from optimus.errors import LostClaimError
 from optimus.queue.reading import QueueReader
-from optimus.queue.records import Claim, Observed, Result, back_off
+from optimus.queue.records import Claim, Observed, Reservation, Result, back_off
 from optimus.queue.tables import run, source
 
 LEASE_SECONDS = 60.0
@@ -185,29 +185,26 @@ class Queue(QueueReader):
                     .values(lease_until=self._now() + LEASE_SECONDS, progress=progress)
                 )
 
-    def reserve(self, claim: Claim, content_sha256: str | None) -> str | None:
+    def reserve(
+        self, claim: Claim, content_sha256: str | None, published: Iterable[str] = ()
+    ) -> Reservation:
         """The last step before publishing: the claim still holds, and nothing else has this.
 
         Args:
             claim: the try that is about to publish.
             content_sha256: hash of the unpacked content where equal content counts once.
-
-        Returns:
-            Name of the source that already gave the same content, or None.
+            published: the lake files it is about to publish.
 
         Raises:
             LostClaimError: another worker has taken the source over.
         """
         with self._write() as connection:
             row = self._own_row(connection, claim)
-            twin = None
+            reservation, twin_id = Reservation(), None
             if content_sha256 is not None:
-                twin = connection.execute(
-                    select(source.c.id, source.c.name)
-                    .where(source.c.service == claim.service)
-                    .where(source.c.content_sha256 == content_sha256)
-                    .where(source.c.id != claim.source_id, source.c.copy_of.is_(None))
-                ).first()
+                reservation, twin_id = self._look_for_twin(connection, claim, content_sha256)
+            if reservation.busy:
+                return reservation
             if row.content_sha256 != content_sha256:
                 self._free_copies(connection, claim.source_id)
             connection.execute(
@@ -215,11 +212,41 @@ class Queue(QueueReader):
                 .where(source.c.id == claim.source_id)
                 .values(
                     done_sha256=None,
-                    content_sha256=content_sha256,
-                    copy_of=twin.id if twin else None,
+                    reserved_sha256=content_sha256,
+                    copy_of=twin_id,
+                    # After a crash from here on, these may be there.
+                    published=sorted({*row.published, *published}),
                 )
             )
-        return twin.name if twin else None
+        return reservation
+
+    def _look_for_twin(
+        self, connection: Connection, claim: Claim, content_sha256: str
+    ) -> tuple[Reservation, int | None]:
+        others = connection.execute(
+            select(source)
+            .where(source.c.service == claim.service, source.c.id != claim.source_id)
+            .where(
+                or_(
+                    source.c.content_sha256 == content_sha256,
+                    source.c.reserved_sha256 == content_sha256,
+                )
+            )
+            .order_by(source.c.id)
+        ).all()
+        evicted: list[str] = []
+        for other in others:
+            if other.reserved_sha256 is None:
+                return Reservation(twin=other.name), other.id
+            if other.state == "running":
+                return Reservation(busy=other.name), None
+            evicted += other.published
+            connection.execute(
+                update(source)
+                .where(source.c.id == other.id)
+                .values(content_sha256=None, reserved_sha256=None, published=[])
+            )
+        return Reservation(evicted=tuple(evicted)), None
 
     def still_mine(self, claim: Claim) -> None:
         """Check a claim.
@@ -232,17 +259,12 @@ class Queue(QueueReader):
 
     def _free_copies(self, connection: Connection, original: int) -> None:
         """What was a copy of content that is no longer there counts for itself again."""
-        connection.execute(
-            update(source)
-            .where(source.c.copy_of == original, source.c.state != "running")
-            .values(
-                **_queued_again(self._now()),
-                gen=source.c.gen + 1,
-                copy_of=None,
-                done_sha256=None,
-                content_sha256=None,
-            )
-        )
+        copies = connection.execute(select(source).where(source.c.copy_of == original)).all()
+        for copy in copies:
+            values: dict[str, Any] = {"gen": copy.gen + 1, "copy_of": None, "done_sha256": None}
+            if copy.state != "running":
+                values |= _queued_again(self._now())
+            connection.execute(update(source).where(source.c.id == copy.id).values(**values))
 
     def _own_row(self, connection: Connection, claim: Claim) -> Row[Any]:
         row = connection.execute(select(source).where(*_mine(claim))).first()
@@ -264,7 +286,6 @@ class Queue(QueueReader):
             values: dict[str, Any] = {
                 "state": "done",
                 "done_gen": claim.gen,
-                "done_sha256": result.sha256,
                 "sha256": result.sha256,
                 "attempts": 0,
                 "owner": None,
@@ -275,7 +296,16 @@ class Queue(QueueReader):
                 "completed_date": self._utc(),
             }
             if result.outcome != "unchanged":
-                values |= {"counts": dict(result.counts), "published": list(result.published)}
+                values |= {
+                    "counts": dict(result.counts),
+                    "published": list(result.published),
+                    "content_sha256": None if result.outcome == "copy" else row.reserved_sha256,
+                    "reserved_sha256": None,
+                    # A copy whose original has changed meanwhile has to be looked at again.
+                    "done_sha256": None
+                    if result.outcome == "copy" and row.copy_of is None
+                    else result.sha256,
+                }
             if row.gen > claim.gen:
                 values |= _queued_again(self._now())
             connection.execute(update(source).where(source.c.id == claim.source_id).values(values))
@@ -337,25 +367,23 @@ class Queue(QueueReader):
         """Take back what a daemon that is no more left running; the attempt stays charged."""
         with self._write() as connection:
             left = connection.execute(
-                select(source.c.id, source.c.attempts).where(
+                select(source).where(
                     source.c.state == "running", source.c.lease_until < self._now()
                 )
             ).all()
             for row in left:
-                dead = row.attempts >= DEATHS_ALLOWED
-                connection.execute(
-                    update(source)
-                    .where(source.c.id == row.id)
-                    .values(
-                        state="failed" if dead else "queued",
-                        not_before=self._now(),
-                        owner=None,
-                        lease_until=None,
-                        progress=None,
-                        reason="interrupted",
-                        message=f"Interrupted {row.attempts} times before it was done.",
-                    )
-                )
+                values: dict[str, Any] = {
+                    "state": "failed" if row.attempts >= DEATHS_ALLOWED else "queued",
+                    "not_before": self._now(),
+                    "owner": None,
+                    "lease_until": None,
+                    "progress": None,
+                    "reason": "interrupted",
+                    "message": f"Interrupted {row.attempts} times before it was done.",
+                }
+                if row.gen > row.run_gen:
+                    values |= _queued_again(self._now())
+                connection.execute(update(source).where(source.c.id == row.id).values(**values))
         return len(left)
 
     def take_over(self, owner_prefix: str) -> int:

@@ -54,6 +54,7 @@ source = Table(
     Column("message", Text),
     Column("sha256", String(64)),
     Column("content_sha256", String(64)),
+    Column("reserved_sha256", String(64)),
     Column("done_sha256", String(64)),
     Column("copy_of", Integer),
     Column("counts", JSON, nullable=False),
@@ -64,8 +65,14 @@ source = Table(
     Column("completed_date", DateTime),
     Index("source_claim", "service", "state", "not_before", "id"),
     Index("source_content", "service", "content_sha256"),
+    Index("source_reserved", "service", "reserved_sha256"),
 )
-"""One row per source. Times are UTC; ``lease_until`` and ``not_before`` are Unix seconds."""
+"""One row per source. Times are UTC; ``lease_until`` and ``not_before`` are Unix seconds.
+
+Where equal content counts once, ``content_sha256`` is the content that the outputs hold since
+the last commit, and ``reserved_sha256`` what a try was about to publish: between the two the
+outputs may hold either. ``published`` names the files of both.
+"""
 
 run = Table(
     "run",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from optimus.errors import LostClaimError
-from optimus.queue.records import Claim, Observed, Result
+from optimus.queue.records import Claim, Observed, Reservation, Result
 from optimus.queue.store import LEASE_SECONDS, Queue
 
 SERVICE = "logs"
@@ -28,7 +28,7 @@ class Try:
     step: str = "open"
     content: int = DAMAGED
     mark: int = 0
-    twin: str | None = None
+    reserved: Reservation = Reservation()
 
 
 class World:
@@ -120,7 +120,14 @@ class World:
         if self.disk.get(attempt.claim.name) != (attempt.content, attempt.mark):
             self.release(worker, "changed", 15.0)
         elif self.holds(attempt.claim):
-            attempt.twin = self.queue.reserve(attempt.claim, sha256(attempt.content))
+            name = attempt.claim.name
+            reservation = self.queue.reserve(attempt.claim, sha256(attempt.content), [name])
+            if reservation.busy:
+                self.release(worker, "waiting", 1.0)
+                return
+            for evicted in reservation.evicted:
+                self.lake.pop(evicted, None)
+            attempt.twin = reservation.twin
             attempt.step = "publish"
         else:
             with pytest.raises(LostClaimError):
@@ -131,8 +138,8 @@ class World:
         if attempt.twin is None:
             self.lake[attempt.claim.name] = attempt.content
         else:
-            for path in attempt.claim.published:
-                self.lake.pop(path, None)
+            # Also what a try that never came to its commit has published.
+            self.lake.pop(attempt.claim.name, None)
         attempt.step = "commit"
 
     def _commit(self, worker: str, attempt: Try) -> None:

@@ -26,6 +26,13 @@ def replace_bytes(path: Path, data: bytes) -> None:
     aside.replace(path)
 
 
+def keep_lines(path: Path, *, without: bytes) -> None:
+    """Deliver a log again without the lines that hold some bytes."""
+    lines = [line for line in read_bytes(path).split(b"\n") if without not in line]
+    content = b"\n".join(lines)
+    replace_bytes(path, gzip.compress(content) if path.suffix == ".gz" else content)
+
+
 def newest_log(root: Path, site: str = "prod") -> Path:
     return max(log.path for log in all_logs(root) if log.site == site)
 

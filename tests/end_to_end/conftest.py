@@ -11,6 +11,7 @@ from optimus.sample.geo import write_geo_database
 from tests.end_to_end.installation import Installation
 
 PLAN = SamplePlan(learners=150, events=12_000, days=7, quirks=True)
+SMALL_PLAN = SamplePlan(learners=40, events=1_500, days=2, quirks=True)
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,12 @@ def fresh(tmp_path: Path, geo_database: Path) -> Installation:
     """An installation of a test's own, with the same package, nothing ingested yet."""
     write_package(tmp_path / "package", PLAN)
     return Installation(tmp_path, tmp_path / "package", geo_database)
+
+
+@pytest.fixture
+def small(tmp_path: Path, geo_database: Path) -> Installation:
+    """An installation of a test's own that has ingested a small package."""
+    write_package(tmp_path / "package", SMALL_PLAN)
+    installation = Installation(tmp_path, tmp_path / "package", geo_database)
+    installation.once()
+    return installation

@@ -41,8 +41,8 @@ class Installation:
             f"GEOIP_CITY_DB = {str(geo_database)!r}\n"
         )
 
-    def run(self, *arguments: str) -> str:
-        """Run a command that must succeed, and give what it printed."""
+    def run(self, *arguments: str, may_fail: bool = False) -> str:
+        """Run a command that must succeed unless it may fail, and give what it printed."""
         done = subprocess.run(
             self._command(*arguments),
             **self._surroundings(),
@@ -52,11 +52,19 @@ class Installation:
             timeout=PATIENCE,
         )
         told = f"{arguments}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
-        assert done.returncode == 0, told
+        assert done.returncode == 0 or (may_fail and done.returncode == 1), told
         return str(done.stdout)
 
     def once(self) -> str:
         return self.run("once")
+
+    def once_or_retry(self) -> None:
+        """Run ``once``; items whose worker died three times wait for the operator's wish."""
+        self.run("once", may_fail=True)
+        problems = self.status()["problems"]
+        if any("Interrupted 3 times" in problem["message"] for problem in problems):
+            self.run("retry")
+            self.once()
 
     def once_until_killed(self, seconds: float) -> bool:
         """Start ``once`` and kill it with all its workers; says whether it was still at work."""
@@ -91,6 +99,11 @@ class Installation:
         """The ledger of every source of a service, by the name of its file."""
         rows = self._queue("SELECT path, counts FROM source WHERE service = ?", service)
         return {Path(path).name: json.loads(counts) for path, counts in rows}
+
+    def notes(self, service: str) -> list[str]:
+        """What the tries of a service told the operator."""
+        rows = self._queue("SELECT notes FROM run WHERE service = ? ORDER BY id", service)
+        return [note for (notes,) in rows for note in json.loads(notes)]
 
     def last_run(self) -> int:
         return int(next(self._queue("SELECT coalesce(max(id), 0) FROM run"))[0])

@@ -57,11 +57,13 @@ class Answers:
         person_course: the rows of every course by its key, in the order of the user ids.
         course_profile: one row per course, in the order of the keys.
         runs: the course runs by their keys.
+        strangers: how many users of every course are not in auth_user and left traces.
     """
 
     person_course: dict[str, list[Record]]
     course_profile: list[Record]
     runs: dict[str, Run]
+    strangers: dict[str, int]
 
 
 @dataclass
@@ -115,7 +117,7 @@ class Seen:
 def calculate(root: Path, geo_database: Path) -> Answers:
     """Work out everything for the package in ``root``."""
     everything = add_up_events(root, geo_database)
-    person_course, profiles, runs = {}, [], {}
+    person_course, profiles, runs, strangers = {}, [], {}, {}
     for course in read_courses(root):
         key = course.run.key
         seen = everything.get((course.run.site, course.course_id), {})
@@ -123,7 +125,16 @@ def calculate(root: Path, geo_database: Path) -> Answers:
         person_course[key] = people
         profiles.append(profile_row(course, people))
         runs[key] = course.run
-    return Answers(person_course, sorted(profiles, key=lambda row: str(row["course"])), runs)
+        strangers[key] = len(people_with_traces(course, seen) - {one["user_id"] for one in people})
+    profiles.sort(key=lambda row: str(row["course"]))
+    return Answers(person_course, profiles, runs, strangers)
+
+
+def people_with_traces(course: Course, seen: dict[int, Seen]) -> set[int]:
+    """Everybody with events, states or posts in a course."""
+    authors = {post_author(document) for document in course.posts.values()}
+    modules = course.rows("courseware_studentmodule", "student_id")
+    return {user for user in (*seen, *modules, *authors) if user is not None}
 
 
 def add_up_events(root: Path, geo_database: Path) -> dict[SiteAndCourse, dict[int, Seen]]:

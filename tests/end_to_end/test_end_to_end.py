@@ -61,8 +61,11 @@ def test_the_lake_has_person_course_of_these_courses_and_no_other(ingested):
     rows = ingested.installation.query(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = 'Person_Course'"
     )
-    names = {f"personcourse_{key}" for key in COURSES} | {"courseprofile"}
-    assert {row["table_name"] for row in rows} == names
+    names = {row["table_name"] for row in rows}
+    assert {name for name in names if name.startswith("personcourse_")} == {
+        f"personcourse_{key}" for key in COURSES
+    }
+    assert "courseprofile" in names
 
 
 @pytest.mark.parametrize("key", sorted(COURSES))
@@ -106,6 +109,27 @@ def test_the_tables_have_the_originals_names(ingested, answers):
         forum = f'discussion_forum."{run.discussion}"'
         [posts] = installation.query(f"SELECT count(*) AS n FROM {forum}")
         assert posts["n"] > 0
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "logs.clickstream",
+        '"RiverU_Hives21x_1T2016".auth_user',
+        '"RiverU_Hives21x_1T2016".courseware_studentmodule',
+        'discussion_forum."RiverU-Hives2.1x-1T2016-prod"',
+    ],
+)
+def test_rows_with_all_their_columns_can_be_printed(ingested, table):
+    rows = ingested.installation.query(f"SELECT * FROM {table} LIMIT 3")
+    assert len(rows) == 3
+
+
+def test_users_without_an_account_are_counted_for_the_operator(ingested, answers):
+    [note] = ingested.installation.notes("person_course")
+    assert note.startswith(f"{sum(answers.strangers.values())} users")
+    for key, number in answers.strangers.items():
+        assert f"{answers.runs[key].database} {number}" in note
 
 
 def test_what_edx_could_not_make_is_named_and_nothing_else_has_failed(ingested):
@@ -164,7 +188,7 @@ def test_new_dumps_without_new_clicks_update_person_course(fresh, geo_database):
     assert profile["nvertified_students"] == earlier["nvertified_students"] + 1
 
 
-@pytest.mark.parametrize("share", [0.15, 0.4, 0.6, 0.75, 0.9])
+@pytest.mark.parametrize("share", [0.2, 0.45, 0.7, 0.9])
 def test_a_crash_at_any_moment_doubles_and_loses_nothing(fresh, ingested, geo_database, share):
     fresh.once_until_killed(ingested.seconds * share)
     fresh.once()
@@ -173,9 +197,9 @@ def test_a_crash_at_any_moment_doubles_and_loses_nothing(fresh, ingested, geo_da
 
 
 def test_crash_after_crash_doubles_and_loses_nothing(fresh, ingested, geo_database):
-    crashes = sum(fresh.once_until_killed(0.8 + 0.35 * number) for number in range(8))
+    crashes = sum(fresh.once_until_killed(0.8 + 0.4 * number) for number in range(7))
     assert crashes >= 4
-    fresh.once()
+    fresh.once_or_retry()
     assert_equals_oracle(fresh, geo_database)
     assert_nothing_doubled_or_left_over(fresh, ingested)
 
@@ -183,10 +207,9 @@ def test_crash_after_crash_doubles_and_loses_nothing(fresh, ingested, geo_databa
 def assert_nothing_doubled_or_left_over(fresh: Installation, ingested: Ingested) -> None:
     events = ingested.report.events - ingested.report.broken_lines
     assert fresh.query("SELECT count(*) AS n FROM logs.clickstream") == [{"n": events}]
-    there = {name.removeprefix(str(fresh.lake)) for name in fresh.files() if "/lake/" in name}
-    expected = {
-        name.removeprefix(str(ingested.installation.lake))
-        for name in ingested.installation.files()
-        if "/lake/" in name
-    }
-    assert there == expected
+    assert lake_names(fresh) == lake_names(ingested.installation)
+
+
+def lake_names(installation: Installation) -> set[str]:
+    paths = (path for path in installation.lake.rglob("*") if path.is_file())
+    return {path.relative_to(installation.lake).as_posix() for path in paths}
