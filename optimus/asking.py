@@ -28,14 +28,16 @@ from optimus.worker import rejects_path
 ROWS_AT_ONCE = 1000
 ROWS_SHOWN = 200
 SHOWN_OF_A_LINE = 500
-PERSONAL = (
+MASKS = (
     (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "<e-mail>"),
     (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "<ip>"),
     (
-        re.compile(r'("(?:username|email|name|first_name|last_name|ip)"\s*:\s*)"[^"]*"?'),
+        re.compile(r'("[^"]*(?:name|email|body|title|address|ip|text)"\s*:\s*)"(?:[^"\\]|\\.)*"?'),
         r"\1<masked>",
     ),
 )
+"""What is hidden of a JSON line unless ``--raw`` is given."""
+LETTER = re.compile(r"[^\W\d_]")
 
 
 def show_status(settings: Settings, out: Console, *, as_json: bool) -> None:
@@ -79,6 +81,41 @@ def show_status(settings: Settings, out: Console, *, as_json: bool) -> None:
         out.print(f"{row.service}: {escape(row.name)}: {share}, {done.get('rows', 0):,} rows")
     if problems:
         out.print(table_of_problems(problems))
+
+
+def show_ledger(settings: Settings, name: str, out: Console, *, as_json: bool) -> None:
+    """Print the whole ledger of every file whose name contains ``name``.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    rows = [row for row in _queue(settings).sources() if name in row.name]
+    if not rows:
+        raise UsageError(f"No item is called {name!r}.")
+    ledgers = [_ledger(row) for row in rows]
+    if as_json:
+        _print_json(ledgers)
+        return
+    for ledger in ledgers:
+        for what, value in ledger.items():
+            if value is None:
+                continue
+            shown = f"{value:,}" if isinstance(value, int) else value
+            out.print(f"{what:<16}{shown}", markup=False, highlight=False)
+        out.print()
+
+
+def _ledger(row: Any) -> dict[str, Any]:
+    return {
+        "service": row.service,
+        "file": row.name,
+        "path": row.path,
+        "state": row.state,
+        "message": row.message,
+        "sha256": row.sha256,
+        "completed": row.completed_date,
+        **row.counts,
+    }
 
 
 def answer_query(settings: Settings, sql: str, out: Console, form: str) -> None:
@@ -248,11 +285,19 @@ def _as_record(file: str, reject: Reject) -> dict[str, Any]:
     }
 
 
+def _masked(text: str) -> str:
+    """Hide learners' data: by key in JSON; in a table row nobody knows which cell is a name."""
+    if "{" not in text:
+        return LETTER.sub("x", text)
+    for expression, mask in MASKS:
+        text = expression.sub(mask, text)
+    return text
+
+
 def _text(reject: Reject, *, masked: bool) -> str:
     text = reject.raw[: 4 * SHOWN_OF_A_LINE].decode("utf-8", "replace")
     if masked:
-        for expression, mask in PERSONAL:
-            text = expression.sub(mask, text)
+        text = _masked(text)
     cut = " …" if len(text) > SHOWN_OF_A_LINE or len(reject.raw) > 4 * SHOWN_OF_A_LINE else ""
     return "".join(c if c.isprintable() else "\ufffd" for c in text[:SHOWN_OF_A_LINE]) + cut
 

@@ -95,11 +95,19 @@ def once() -> None:
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
-    """Say what is waiting, running, done and failed."""
-    from optimus.asking import show_status
+def status(
+    name: Annotated[
+        str | None, typer.Argument(help="The ledger of the files whose name contains this.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is waiting, running, done and failed; with a name, the ledger of these files."""
+    from optimus.asking import show_ledger, show_status
 
-    show_status(chosen.settings(), out, as_json=as_json)
+    if name is None:
+        show_status(chosen.settings(), out, as_json=as_json)
+    else:
+        show_ledger(chosen.settings(), name, out, as_json=as_json)
 
 
 @app.command()

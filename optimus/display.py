@@ -67,6 +67,7 @@ class LiveDisplay:
         self._seen = self._since
         self._rows: Counter[str] = Counter()
         self._started: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
         self._tasks: dict[str, TaskID] = {}
         self._told: set[tuple[str, int]] = set()
         self._progress = Progress(
@@ -105,7 +106,10 @@ class LiveDisplay:
         if done == total and name not in self._started:
             return
         started = self._started.setdefault(name, time.monotonic())
-        seconds = max(time.monotonic() - started, 0.001)
+        if done < total:
+            self._ended.pop(name, None)
+        ended = self._ended.setdefault(name, time.monotonic()) if done == total else None
+        seconds = max((ended or time.monotonic()) - started, 0.001)
         rows = self._rows[name] + sum(progress.rows for progress in running)
         share = done + sum(p.done / p.total for p in running if p.total)
         story = f"{done}/{total} items  {rows:,} rows  {rows / seconds:,.0f} rows/s"

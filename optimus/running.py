@@ -95,6 +95,8 @@ def _tell(registry: Registry, queue: Queue, since: int, scheduler: Scheduler, ou
     totals = totals_since(queue, since)
     if totals:
         out.print(table_of_services(registry, totals, queue))
+    elif scheduler.last_scan and scheduler.last_scan.files == 0:
+        out.print("The data folders hold no file that any service wants.")
     else:
         out.print("Nothing new: everything in the data folders has been ingested before.")
     for name, did in totals.items():

@@ -25,6 +25,7 @@ DERIVED_ITEM = "all courses"
 WAITING = ("queued", "running")
 PATIENCE = 20.0
 LONGEST_WAIT = 0.5
+SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_BETWEEN_SCANS = 1.0
 LOOP_IS_DEAD_AFTER = 60.0
 
@@ -188,7 +189,7 @@ class Scheduler:
         """Start what may start. Looks at the queue only when something can have changed."""
         if not self._changed and time.monotonic() < self._next_look:
             return
-        self._changed, self._next_look = False, time.monotonic() + LONGEST_WAIT
+        self._changed, self._next_look = False, time.monotonic() + SECONDS_BETWEEN_LOOKS
         self.queue.expire()
         self._queue_derived()
         while self.pool.has_room and (claim := self._claim()) is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, func, select
+from sqlalchemy.exc import DatabaseError
 
 from optimus.errors import OutputUnavailableError
 from optimus.queue.records import Changes
@@ -41,7 +42,13 @@ class QueueReader:
             ) from error
         self._writing = _sqlite(path, "BEGIN IMMEDIATE")
         self._reading = _sqlite(path, "BEGIN")
-        migrate(self._writing)
+        try:
+            migrate(self._writing)
+        except DatabaseError as error:
+            raise OutputUnavailableError(
+                f"{path} cannot be used as the queue ({error.orig}). If the file is damaged, put "
+                "its back-up there; without one, remove it: everything is ingested again."
+            ) from error
 
     def close(self) -> None:
         """Let go of all connections."""

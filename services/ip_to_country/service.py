@@ -5,7 +5,7 @@ Out    lake/ip_country.parquet: logs.ip_country, one row per distinct text ever 
 Waits  for clickstream; person_course and daily_count wait for us
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,19 @@ class IpToCountry(DerivedService):
             return choose(options, self.library).stamp
         except BadFileError:
             return "unreadable"
+
+    def check(self, options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        """Tell which databases would be asked."""
+        try:
+            databases = choose(options, self.library).databases
+        except BadFileError as error:
+            return [("bad", str(error))]
+        if not databases:
+            return [("look", NO_DATABASE)]
+        return [
+            ("good", f"{database.kind} of {database.built_at:%Y-%m-%d} ({database.path.name}).")
+            for database in databases
+        ]
 
     def derive(self, run: DerivedRun) -> None:
         """Look up what was never looked up, and what earlier databases did not know.
