@@ -23,6 +23,7 @@ TABLES_THAT_TELL = (
     "courseware_studentmodule",
     "certificates_generatedcertificate",
 )
+"""Tables with a course_id column, in the order in which they are trusted."""
 COURSE_BLOCK = re.compile(rb'"((?:ccx-)?block-v1:[^"]+\+type@course\+block@[^"]+)"')
 ROWS_LOOKED_AT = 100
 

@@ -88,6 +88,13 @@ class Chunk:
     offset: int
     lines: list[bytes | TooLong]
 
+    def numbered(self) -> Iterator[tuple[int, int, bytes | TooLong]]:
+        """Its lines with their numbers and byte offsets."""
+        offset = self.offset
+        for number, line in enumerate(self.lines, self.first_line):
+            yield number, offset, line
+            offset += _length_of([line])
+
     def offset_of(self, line: int) -> int:
         """Byte offset of one of its lines, given by number."""
         before = self.lines[: line - self.first_line]

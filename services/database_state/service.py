@@ -62,19 +62,17 @@ class DatabaseState(FileService):
 def _numbered(run: FileRun) -> Iterator[tuple[int, int, bytes]]:
     """The lines of the file with their numbers and offsets; overlong rows are set aside."""
     for chunk in run.chunks(LONGEST_ROW):
-        offset = chunk.offset
-        for number, line in enumerate(chunk.lines, chunk.first_line):
+        for number, offset, line in chunk.numbered():
             if isinstance(line, TooLong):
                 run.counts["lines"] += 1
                 run.reject(number, offset, "row_too_long", f"{line.length:,} bytes", line.head)
-                offset += line.length + 1
             else:
                 yield number, offset, line
-                offset += len(line) + 1
 
 
 def _tell(run: FileRun, reader: TableReader) -> None:
     counts = reader.counts
+    # update() adds to the overlong rows that were counted on the way.
     run.counts.update(
         lines=counts.rows + counts.rejects,
         rows=counts.rows,

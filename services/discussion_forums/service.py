@@ -84,18 +84,14 @@ class _Posts:
 
     def take(self, chunk: Chunk) -> None:
         """Read the lines of a chunk."""
-        offset = chunk.offset
-        for number, line in enumerate(chunk.lines, chunk.first_line):
+        for number, offset, line in chunk.numbered():
             if isinstance(line, TooLong):
                 error = BadRecordError("line_too_long", f"{line.length:,} bytes")
                 self._reject(number, offset, error, line.head)
-                offset += line.length + 1
-                continue
-            if line.strip():
+            elif line.strip():
                 self._parse(number, offset, line)
             else:
                 self._run.counts["blank"] += 1
-            offset += len(line) + 1
         if len(self._rows) >= ROWS_PER_BATCH:
             self.write()
 

@@ -10,16 +10,12 @@ import pyarrow as pa
 from optimus.outputs.catalog import Catalog, Table, literal, quote
 from optimus.outputs.lake import footer
 from optimus.package.course_ids import course_id_from_stem
+from optimus.package.course_key import TABLES_THAT_TELL
 from optimus.package.layout import CourseRun
 from optimus.package.names import safe_file_name
 from optimus.package.olx import StructureCounts
 from services.person_course.columns import COURSE, INPUTS, POST
 
-TABLES_THAT_TELL = (
-    "student_courseenrollment",
-    "courseware_studentmodule",
-    "certificates_generatedcertificate",
-)
 EVENTS = """
 SELECT clickstream.site, clickstream.course_id, clickstream.user_id, clickstream.ip,
        coalesce(repair.time, clickstream.time) AS time
