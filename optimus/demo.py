@@ -43,7 +43,7 @@ ORDER BY nevents DESC, user_id LIMIT 8
 BUSIEST = """
 SELECT profile.course, profile.dbname, sum(learner.nevents) AS events
 FROM "Person_Course".courseprofile AS profile
-JOIN "Person_Course".personcourse AS learner ON learner.course_id = profile.mongoname
+JOIN "Person_Course".personcourse AS learner ON learner.course = profile.course
 GROUP BY ALL ORDER BY events DESC, course LIMIT 1
 """
 TO_TRY = (

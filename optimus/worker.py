@@ -85,19 +85,29 @@ class Worker:
             name = Path(claim.path).name
             sentence = str(error) if name in str(error) else f"{name}: {error}"
             self._queue.reject(claim, type(error).__name__, sentence)
-        except Exception as error:
-            log.exception("%s failed on %s", claim.service, claim.name)
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            self._queue.fail(
-                claim,
-                "defect",
-                # The text of a foreign error may quote a learner's data: only its place is told.
-                f"{type(error).__name__} at {Path(where.filename).name}:{where.lineno}. "
-                "The log has the whole story.",
-                self._settings.max_attempts,
-            )
+        except Exception as error:  # noqa: BLE001 - the daemon outlives every defect of a service
+            self._record_defect(claim, error)
         finally:
             staging.discard()
+
+    def _record_defect(self, claim: Claim, error: Exception) -> None:
+        """Tell where it happened; what a foreign error says may quote a learner's data."""
+        frames = traceback.extract_tb(error.__traceback__)
+        kind, where = type(error).__name__, frames[-1]
+        log.error(
+            "%s failed on %s: %s\n%s",
+            claim.service,
+            claim.name,
+            kind,
+            "".join(traceback.format_list(frames)),
+        )
+        self._queue.fail(
+            claim,
+            "defect",
+            f"{kind} at {Path(where.filename).name}:{where.lineno}: a defect of the program. "
+            "The log says more; please report it.",
+            self._settings.max_attempts,
+        )
 
     @contextmanager
     def _fence(self, claim: Claim) -> Iterator[None]:
@@ -193,8 +203,7 @@ class Worker:
         run.staging.discard()
         run.lake.relative_paths.clear()
         self._remove(claim.published)
-        # Nobody remembers whose events those were.
-        run.touches = {EVERYTHING} if claim.published else set()
+        run.touches.clear()
 
     def _publish(self, claim: Claim, run: FileRun) -> None:
         stale = set(claim.published) - set(run.lake.relative_paths)

@@ -16,6 +16,7 @@ from optimus.outputs.staging import make_folder
 
 MEMORY = "1GB"
 FIELD = re.compile(r"\{(\w+)\}")
+NAME_OF_FILE = "regexp_extract(filename, '([^/]+)[.]parquet$', 1)"
 VALUES_OF_DELIVERY = re.compile(r"delivered=([^/]+)\.parquet$")
 
 
@@ -29,6 +30,8 @@ class LakeTables:
         schema: name of the schema; may use the pattern's fields.
         table: name of the table; may use the pattern's fields.
         columns: what the table shows; all columns unless said otherwise.
+        name_column: a column to put first, that says which file a row is from (its name without
+            ending).
         newest: the table is the newest file only; all of them are in the table of the same
             name in the schema ``<schema>_history``.
         empty: schema of the table while there is no file; None when there is no table then.
@@ -40,6 +43,7 @@ class LakeTables:
     table: str
     about: str
     columns: str = "*"
+    name_column: str | None = None
     newest: bool = False
     empty: pa.Schema | None = None
 
@@ -52,6 +56,7 @@ class Table:
     name: str
     files: tuple[Path, ...]
     columns: str = "*"
+    name_column: str | None = None
     empty: pa.Schema | None = None
 
     @property
@@ -61,11 +66,14 @@ class Table:
 
     def select(self) -> str:
         """SQL that reads the table's files."""
+        named = f"{{}} AS {quote(self.name_column)}, " if self.name_column else ""
         if not self.files:
-            return f"SELECT {self.columns} FROM ({_no_rows(self.empty)})"  # noqa: S608 - quoted
+            columns = named.format("NULL::VARCHAR") + self.columns
+            return f"SELECT {columns} FROM ({_no_rows(self.empty)})"  # noqa: S608 - quoted
+        columns = named.format(NAME_OF_FILE) + self.columns
         files = ", ".join(literal(str(file)) for file in self.files)
         return (
-            f"SELECT {self.columns} FROM read_parquet([{files}], union_by_name = true, "  # noqa: S608 - quoted
+            f"SELECT {columns} FROM read_parquet([{files}], union_by_name = true, "  # noqa: S608 - quoted
             "hive_partitioning = false)"
         )
 
@@ -176,7 +184,9 @@ def _found(lake: Path, declared: LakeTables) -> Iterator[Table]:
         groups[declared.schema, declared.table] = []
     for (schema, name), files in groups.items():
         if not declared.newest:
-            yield Table(schema, name, tuple(files), declared.columns, declared.empty)
+            yield Table(
+                schema, name, tuple(files), declared.columns, declared.name_column, declared.empty
+            )
             continue
         yield Table(schema, name, (max(files, key=_delivered),), declared.columns)
         history = f"*, {_delivery_column()}"

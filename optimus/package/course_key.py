@@ -25,6 +25,7 @@ TABLES_THAT_TELL = (
 )
 """Tables with a course_id column, in the order in which they are trusted."""
 COURSE_BLOCK = re.compile(rb'"((?:ccx-)?block-v1:[^"]+\+type@course\+block@[^"]+)"')
+COURSE_OF_POST = re.compile(rb'"course_id"\s*:\s*"([^"]+)"')
 ROWS_LOOKED_AT = 100
 
 
@@ -48,6 +49,9 @@ def course_id_of(paths: Iterable[Path], course: CourseRun, olx: Path | None = No
         for name, path in files.items():
             if name.table == table and (found := _in_table(path)):
                 return found
+    for name, path in files.items():
+        if name.kind is FileKind.forum and (found := _in_forum(path)):
+            return found
     for name, path in files.items():
         if name.kind is FileKind.course_structure and (found := _in_structure(path)):
             return found
@@ -86,6 +90,17 @@ def _in_table(path: Path) -> str | None:
             if cell and (found := valid(cell.text)):
                 return found
     except (OptimusError, ValueError, OSError):
+        return None
+    return None
+
+
+def _in_forum(path: Path) -> str | None:
+    try:
+        for line in _first_lines(path, ROWS_LOOKED_AT):
+            found = COURSE_OF_POST.search(line)
+            if found and (course_id := valid(found[1].decode("utf-8", "replace"))):
+                return course_id
+    except (OptimusError, OSError):
         return None
     return None
 

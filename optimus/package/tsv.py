@@ -25,6 +25,7 @@ from optimus.package.columns import Findings, arrow_type, blank_column, convert_
 from optimus.package.foreign import BYTE_ORDER_MARK, foreign_content
 from optimus.package.tables import (
     KNOWN_TABLES,
+    ColumnType,
     canonical_table,
     column_type,
     drift,
@@ -54,6 +55,7 @@ OnRepair = Callable[[int, int, str, bytes], None]
 """Takes line number, byte offset, reason and the raw line of a row kept with a loss."""
 
 MAX_COLUMNS = 4096
+KEY = "id"
 BATCH_ROWS = 20_000
 BATCH_BYTES = 32 * 1024 * 1024
 
@@ -290,7 +292,18 @@ class TableReader:
             else convert_column(name, column_type(self._table, name), cells, findings)
             for name, cells in zip(self.schema.names, zip(*rows, strict=True), strict=True)
         ]
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        batch = pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        self._reject_without_id(batch, findings)
+        return batch
+
+    def _reject_without_id(self, batch: pa.RecordBatch, findings: Findings) -> None:
+        """A known table's own key cannot be missing: such a row is cut off or shifted."""
+        if KEY not in batch.schema.names or not batch.column(KEY).null_count:
+            return
+        if column_type(self._table, KEY) is ColumnType.INTEGER:
+            for row, value in enumerate(batch.column(KEY)):
+                if not value.is_valid:
+                    findings.rejects.setdefault(row, ("type", f"column {KEY} is empty"))
 
     def _tell_rejects(self, rejects: list[tuple[Line, str, str]]) -> None:
         rejects.sort(key=lambda reject: reject[0][0])

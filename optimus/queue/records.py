@@ -66,7 +66,7 @@ class Result:
         sha256: of the delivered bytes, for file services.
         counts: lines, rows, rejects and so on.
         notes: sentences for the operator.
-        touches: keys of the courses whose data changed, or ``*``.
+        touches: keys of the courses whose data it gave, or ``*``.
         published: paths of the files it gave, relative to the lake.
         upto: newest run that was taken into account (derived services).
         stamp: what else the result depends on (derived services).

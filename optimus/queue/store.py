@@ -84,6 +84,7 @@ class Queue(QueueReader):
                 not_before=self._now() + settle_seconds,
                 counts={},
                 published=[],
+                touches=[],
                 created=self._utc(),
             )
         )
@@ -282,7 +283,8 @@ class Queue(QueueReader):
         """
         with self._write() as connection:
             row = self._own_row(connection, claim)
-            self._history(connection, claim, result)
+            before = row.touches if result.outcome != "unchanged" else ()
+            self._history(connection, claim, result, touches={*result.touches, *before})
             values: dict[str, Any] = {
                 "state": "done",
                 "done_gen": claim.gen,
@@ -299,6 +301,7 @@ class Queue(QueueReader):
                 values |= {
                     "counts": dict(result.counts),
                     "published": list(result.published),
+                    "touches": list(result.touches) if claim.kind == "file" else [],
                     "content_sha256": None if result.outcome == "copy" else row.reserved_sha256,
                     "reserved_sha256": None,
                     # A copy whose original has changed meanwhile has to be looked at again.
@@ -342,7 +345,8 @@ class Queue(QueueReader):
             if row is None:
                 return
             if charged:
-                self._history(connection, claim, Result(outcome, counts=counts or {}), message)
+                result = Result(outcome, counts=counts or {}, message=message)
+                self._history(connection, claim, result)
             values: dict[str, Any] = {
                 "state": state,
                 "attempts": row.attempts if charged else max(row.attempts - 1, 0),
@@ -422,7 +426,11 @@ class Queue(QueueReader):
             ).rowcount
 
     def _history(
-        self, connection: Connection, claim: Claim, result: Result, message: str | None = None
+        self,
+        connection: Connection,
+        claim: Claim,
+        result: Result,
+        touches: Iterable[str] = (),
     ) -> None:
         started = datetime.fromtimestamp(claim.started, UTC).replace(tzinfo=None)
         connection.execute(
@@ -436,10 +444,10 @@ class Queue(QueueReader):
                 ended=self._utc(),
                 seconds=round(self._now() - claim.started, 3),
                 outcome=result.outcome,
-                message=message or result.message,
+                message=result.message,
                 counts=dict(result.counts),
                 notes=list(result.notes),
-                touches=list(result.touches),
+                touches=sorted(touches),
                 published=list(result.published),
                 upto=result.upto,
                 stamp=result.stamp,

@@ -59,6 +59,7 @@ source = Table(
     Column("copy_of", Integer),
     Column("counts", JSON, nullable=False),
     Column("published", JSON, nullable=False),
+    Column("touches", JSON, nullable=False),
     Column("progress", JSON),
     Column("created", DateTime, nullable=False),
     Column("started_date", DateTime),
@@ -71,7 +72,8 @@ source = Table(
 
 Where equal content counts once, ``content_sha256`` is the content that the outputs hold since
 the last commit, and ``reserved_sha256`` what a try was about to publish: between the two the
-outputs may hold either. ``published`` names the files of both.
+outputs may hold either. ``published`` names the files of both. ``touches`` are the courses
+whose data the outputs hold: when other content takes their place, they change too.
 """
 
 run = Table(

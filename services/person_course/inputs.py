@@ -94,9 +94,11 @@ def _has_rows(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
 def _course_id(
     catalog: Catalog, connection: duckdb.DuckDBPyConnection, run: CourseRun, info: dict[str, Any]
 ) -> str | None:
-    """The id in the dumps, else the structure's, else what the file names suggest."""
-    for name in TABLES_THAT_TELL:
-        table = catalog.table(run.database, name)
+    """The id in the dumps, else in the forum, else the structure's, else what names suggest."""
+    forum = safe_file_name(run.discussion_table)
+    places = [(run.database, name) for name in TABLES_THAT_TELL] + [("discussion_forum", forum)]
+    for place in places:
+        table = catalog.table(*place)
         if table is None or "course_id" not in _columns(connection, table):
             continue
         found = connection.execute(

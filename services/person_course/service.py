@@ -69,8 +69,9 @@ class PersonCourse(DerivedService):
             pattern="derived/person_course/*.parquet",
             schema="Person_Course",
             table="personcourse",
+            name_column="course",
             empty=PERSON_COURSE,
-            about="One row per learner and course run.",
+            about="One row per learner and course run; course as in courseprofile.",
         ),
         LakeTables(
             pattern="derived/course_profile/*.parquet",

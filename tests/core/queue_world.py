@@ -28,7 +28,7 @@ class Try:
     step: str = "open"
     content: int = DAMAGED
     mark: int = 0
-    reserved: Reservation = Reservation()
+    reserved: Reservation | None = None
 
 
 class World:

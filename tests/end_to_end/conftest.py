@@ -54,9 +54,14 @@ def fresh(tmp_path: Path, geo_database: Path) -> Installation:
 
 
 @pytest.fixture
-def small(tmp_path: Path, geo_database: Path) -> Installation:
-    """An installation of a test's own that has ingested a small package."""
+def unread(tmp_path: Path, geo_database: Path) -> Installation:
+    """The same with a small package."""
     write_package(tmp_path / "package", SMALL_PLAN)
-    installation = Installation(tmp_path, tmp_path / "package", geo_database)
-    installation.once()
-    return installation
+    return Installation(tmp_path, tmp_path / "package", geo_database)
+
+
+@pytest.fixture
+def small(unread: Installation) -> Installation:
+    """An installation of a test's own that has ingested a small package."""
+    unread.once()
+    return unread

@@ -57,12 +57,14 @@ class Answers:
         person_course: the rows of every course by its key, in the order of the user ids.
         course_profile: one row per course, in the order of the keys.
         runs: the course runs by their keys.
+        posts: how many forum documents every course has.
         strangers: how many users of every course are not in auth_user and left traces.
     """
 
     person_course: dict[str, list[Record]]
     course_profile: list[Record]
     runs: dict[str, Run]
+    posts: dict[str, int]
     strangers: dict[str, int]
 
 
@@ -117,17 +119,17 @@ class Seen:
 def calculate(root: Path, geo_database: Path) -> Answers:
     """Work out everything for the package in ``root``."""
     everything = add_up_events(root, geo_database)
-    person_course, profiles, runs, strangers = {}, [], {}, {}
+    person_course, profiles, runs, posts, strangers = {}, [], {}, {}, {}
     for course in read_courses(root):
         key = course.run.key
         seen = everything.get((course.run.site, course.course_id), {})
         people = person_rows(course, seen)
         person_course[key] = people
         profiles.append(profile_row(course, people))
-        runs[key] = course.run
+        runs[key], posts[key] = course.run, len(course.posts)
         strangers[key] = len(people_with_traces(course, seen) - {one["user_id"] for one in people})
     profiles.sort(key=lambda row: str(row["course"]))
-    return Answers(person_course, profiles, runs, strangers)
+    return Answers(person_course, profiles, runs, posts, strangers)
 
 
 def people_with_traces(course: Course, seen: dict[int, Seen]) -> set[int]:

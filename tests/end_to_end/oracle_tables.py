@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,30 @@ Row = dict[str, str | None]
 
 WHOLE = re.compile(r"[+-]?\d{1,19}")
 LITERAL = re.compile(rb"b'.*'|b\".*\"", re.DOTALL)
+NO_VALUE = (None, "", "None", "none", "null")
+
+
+def is_number(text: str) -> bool:
+    try:
+        return abs(float(text)) < float("inf")
+    except ValueError:
+        return False
+
+
+def is_whole(text: str) -> bool:
+    return WHOLE.fullmatch(text) is not None
+
+
+KINDS: dict[str, Callable[[str], bool]] = {
+    "user_id": is_whole,
+    "student_id": is_whole,
+    "year_of_birth": is_whole,
+    "is_active": lambda text: text in ("0", "1", "true", "false"),
+    "is_staff": lambda text: text in ("0", "1", "true", "false"),
+    "grade": is_number,
+    "max_grade": is_number,
+}
+"""Columns with a kind; grade has one among the module states and is text among certificates."""
 ESCAPES = {
     b"n": b"\n",
     b"r": b"\r",
@@ -39,7 +63,19 @@ def read_table(path: Path | None) -> list[Row]:
         for row in rows
         if len(row) == len(header)
     )
-    return [row for row in typed if "id" not in row or whole_number(row["id"]) is not None]
+    return [row for row in typed if can_be_typed(row)]
+
+
+def can_be_typed(row: Row) -> bool:
+    """A row with a cell that is not of its column's kind is set aside, and so is one without id."""
+    if "id" in row and whole_number(row["id"]) is None:
+        return False
+    return all(
+        text in NO_VALUE or kind(text)
+        for column, kind in KINDS.items()
+        for text in [row.get(column)]
+        if "state" in row or column != "grade"
+    )
 
 
 def split_cells(line: bytes) -> list[bytes]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end import odd_events, odd_tables, odd_trees
-from tests.end_to_end.comparison import are_equal, assert_none, differences
+from tests.end_to_end.comparison import are_equal, as_csv, assert_none, differences
 from tests.end_to_end.installation import Installation
 from tests.end_to_end.odd_events import COURSE, LOG_DAY
 from tests.end_to_end.oracle import PERSON_COLUMNS, PROFILE_COLUMNS, Answers, Record, calculate
@@ -21,7 +21,8 @@ from tests.end_to_end.oracle_files import all_logs
 ODD, TWIN = "Odd1_2016_T1", "Odd1_2016_T1_Edge"
 STEM = "RiverU-Odd.1-2016-T1"
 SITES = {"prod": ("riveru-edx", "prod-analytics"), "edge": ("riveru-edge", "prod-edge-analytics")}
-EVENTS, ROWS = odd_events.all_cases(), odd_tables.all_cases()
+TYPED, TYPED_STEM = "Typed_1", "RiverU-Typed-1"
+EVENTS, ROWS, ILL_TYPED = odd_events.all_cases(), odd_tables.CASES, odd_tables.ILL_TYPED
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +55,15 @@ def write_logs(folder: Path) -> None:
 
 
 def write_dumps(folder: Path) -> None:
-    """Write the same course for both sites; the rows of the cases are production's."""
+    """Write one course for both sites; the rows of the cases are production's. And another."""
     folder.mkdir(parents=True)
-    accounts = [0, *EVENTS, *(user for user, case in ROWS.items() if case.has_account)]
     for table in odd_tables.COLUMNS:
+        text = odd_tables.table_text(table, ROWS, (0, *EVENTS))
         path = folder / f"{STEM}-{table}-prod-analytics.sql"
-        path.write_text(odd_tables.table_text(table, accounts), encoding="utf-8", newline="")
+        path.write_text(text, encoding="utf-8", newline="")
+        text = odd_tables.table_text(table, ILL_TYPED)
+        path = folder / f"{TYPED_STEM}-{table}-prod-analytics.sql"
+        path.write_text(text, encoding="utf-8", newline="")
     (folder / f"{STEM}-prod.mongo").write_text(odd_tables.forum_text(), encoding="utf-8")
     twin = "".join(f"{user}\tu{user}\t0\n" for user in (0, *EVENTS))
     path = folder / f"{STEM}-auth_user-prod-edge-analytics.sql"
@@ -130,6 +134,21 @@ def test_odd_rows_count_as_written_down(odd):
     assert_none(told_wrong(people(odd, ODD), expected_of_rows()))
 
 
+@pytest.fixture(scope="module")
+def typed(odd: Installation) -> dict[int, Record]:
+    return {row["user_id"]: row for row in people(odd, TYPED)}
+
+
+@pytest.mark.parametrize("user", ILL_TYPED, ids=lambda user: ILL_TYPED[user].about)
+def test_a_row_with_a_cell_of_the_wrong_kind_or_without_id_does_not_count(typed, answers, user):
+    expected = ILL_TYPED[user].expected
+    [theirs] = [row for row in answers.person_course[TYPED] if row["user_id"] == user]
+    assert {name: as_csv(theirs[name]) for name in expected} == {
+        name: as_csv(value) for name, value in expected.items()
+    }
+    assert {name: typed[user][name] for name in expected} == expected
+
+
 def test_an_odd_tree_counts_as_written_down(odd):
     sql = f"SELECT * FROM \"Person_Course\".courseprofile WHERE course = '{odd_trees.KEY}'"
     [row] = odd.query(sql)
@@ -143,8 +162,9 @@ def test_every_value_of_odd_courses_is_the_oracles(odd, answers, key):
 
 
 def test_every_profile_of_odd_courses_is_the_oracles(odd, answers):
-    rows = odd.query('SELECT * FROM "Person_Course".courseprofile')
-    whose = (rows, answers.course_profile)
+    sql = f"SELECT * FROM \"Person_Course\".courseprofile WHERE course <> '{TYPED}'"
+    expected = [row for row in answers.course_profile if row["course"] != TYPED]
+    whose = (odd.query(sql), expected)
     assert_none(differences("courseprofile", "course", whose, PROFILE_COLUMNS))
 
 

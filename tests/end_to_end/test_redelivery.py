@@ -3,6 +3,8 @@
 import gzip
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.changes import (
     append_lines,
     event_line,
@@ -76,13 +78,37 @@ def test_a_log_that_becomes_the_copy_of_another_gives_nothing_of_its_own(small, 
     assert_equals_oracle(small, geo_database)
 
 
-def test_a_table_that_comes_again_on_the_same_day_replaces_its_rows(small, geo_database):
-    folder = state_folder(small.package)
-    path = folder / "RiverU-Bees101-2016_T1-auth_user-prod-analytics.sql"
-    *kept, _ = path.read_bytes().rstrip(b"\n").split(b"\n")
-    replace_bytes(path, b"\n".join([*kept, b""]))
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RiverU-Bees101-2016_T1-auth_user-prod-analytics.sql",
+        "RiverU-Bees101-2016_T1-prod.mongo",
+    ],
+)
+def test_a_dump_that_comes_again_on_the_same_day_replaces_its_rows(small, geo_database, name):
+    path = state_folder(small.package) / name
+    first, *_, last, _ = path.read_bytes().split(b"\n")
+    replace_bytes(path, b"\n".join([first, last, b""]))
     small.once()
     assert_equals_oracle(small, geo_database)
+
+
+def test_a_course_folder_is_read_again_when_a_file_deep_in_it_changes(small, geo_database):
+    folder = state_folder(small.package) / "RiverU-Bees101-2016_T1"
+    page = sorted((folder / "vertical").iterdir())[0]
+    page.write_text('<vertical><html url_name="new"/><poll/><poll/></vertical>')
+    small.once()
+    assert_equals_oracle(small, geo_database)
+
+
+@pytest.mark.parametrize("late", ["database_state", "clickstream_logs"])
+def test_it_does_not_matter_what_comes_first(unread, geo_database, late):
+    aside = unread.package.with_name("not yet")
+    (unread.package / late).rename(aside)
+    unread.once()
+    aside.rename(unread.package / late)
+    unread.once()
+    assert_equals_oracle(unread, geo_database)
 
 
 def test_a_log_that_is_unpacked_counts_once(small, geo_database):

@@ -138,11 +138,18 @@ def test_unknown_columns_and_all_digit_names_stay_text():
 
 @pytest.mark.parametrize("word", [b"NULL", b"", b"None", b"none", b"null"])
 def test_a_word_for_nothing_is_null_where_no_text_belongs(word):
-    reading = enrollment(b"\t".join([word] * 6))
-    assert reading.rows[0][:2] == [None, None]
+    reading = enrollment(b"\t".join([b"1", *[word] * 5]))
+    assert reading.rows[0][:2] == [1, None]
     assert reading.rows[0][3:5] == [None, None]
     assert reading.rows[0][2] == (None if word == b"NULL" else word.decode())
     assert not reading.repairs
+
+
+@pytest.mark.parametrize("word", [b"NULL", b"", b"None"])
+def test_a_row_without_its_own_id_is_set_aside(word):
+    reading = enrollment(b"\t".join([word, *[b"1"] * 5]))
+    assert reading.rows == []
+    assert [reject.reason for reject in reading.rejects] == ["type"]
 
 
 @pytest.mark.parametrize("number", [b"x", b"1.0", b" 1", b"0x1F", b"9223372036854775808", b"1_0"])
