@@ -8,6 +8,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -25,6 +26,10 @@ from optimus.registry import load_registry
 from optimus.settings import Settings
 from optimus.worker import rejects_path
 
+LIST_TABLES = (
+    "\nThe tables are listed by: "
+    'query "select table_schema, table_name from information_schema.tables"'
+)
 ROWS_AT_ONCE = 1000
 ROWS_SHOWN = 200
 SHOWN_OF_A_LINE = 500
@@ -101,7 +106,9 @@ def show_ledger(settings: Settings, name: str, out: Console, *, as_json: bool) -
             if value is None:
                 continue
             shown = f"{value:,}" if isinstance(value, int) else value
-            out.print(f"{what:<16}{shown}", markup=False, highlight=False)
+            if isinstance(value, dict):
+                shown = ", ".join(f"{reason} {count:,}" for reason, count in value.items())
+            out.print(f"{what:<20}{shown}", markup=False, highlight=False)
         out.print()
 
 
@@ -145,7 +152,8 @@ def answer_query(settings: Settings, sql: str, out: Console, form: str) -> None:
         else:
             _print_table(out, names, _rows(reader))
     except duckdb.Error as error:
-        raise UsageError(f"The query failed: {_short(str(error))}") from error
+        hint = LIST_TABLES if isinstance(error, duckdb.CatalogException) else ""
+        raise UsageError(f"The query failed: {_short(str(error))}{hint}") from error
     finally:
         connection.close()
 
@@ -157,7 +165,7 @@ def _rows(reader: pa.RecordBatchReader) -> Iterator[tuple[Any, ...]]:
 
 def _print_table(out: Console, names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
     shown = list(itertools.islice(rows, ROWS_SHOWN))
-    escaped = [[None if cell is None else escape(str(cell)) for cell in row] for row in shown]
+    escaped = [["NULL" if cell is None else escape(str(cell)) for cell in row] for row in shown]
     out.print(table_of_rows([escape(name) for name in names], escaped))
     if next(rows, None) is not None:
         out.print(f"The first {ROWS_SHOWN} rows; --csv prints all of them.")
@@ -249,15 +257,19 @@ def show_rejects(  # noqa: PLR0913 - one argument per option of the command
         out.print(f"{len(found) - limit:,} more; --limit shows them.")
 
 
-def retry_failed(settings: Settings, service: str | None, name: str | None, out: Console) -> None:
-    """Queue failed items again.
+def retry_items(
+    settings: Settings, service: str | None, name: str | None, out: Console, *, done: bool
+) -> None:
+    """Queue items again: those that failed, or also those that are done.
 
     Raises:
-        UsageError: no failed item fits.
+        UsageError: no item fits, or all that is done was meant by mistake.
     """
-    count = _queue(settings).retry(service, name)
+    if done and not (service or name):
+        raise UsageError("--done goes with a name or --service: say what to ingest again.")
+    count = _queue(settings).retry(service, name, done=done)
     if not count:
-        raise UsageError("Nothing has failed that fits; 'status' lists what has.")
+        raise UsageError("Nothing fits; 'status' lists what there is.")
     out.print(f"Queued again: {count}. The daemon takes them up; without one, run 'once'.")
 
 
@@ -303,4 +315,11 @@ def _text(reject: Reject, *, masked: bool) -> str:
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for: sums are decimals in DuckDB, moments become text."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return str(value)

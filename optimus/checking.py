@@ -81,7 +81,7 @@ def _package(settings: Settings) -> Iterator[Finding]:
         settings.data_paths, settings.clickstream_prefix, settings.dbstate_prefix
     )
     logs, dumps, courses = len(package.logs), len(package.state), len(package.courses())
-    found = f"{logs:,} tracking logs, {dumps:,} dumps, {courses:,} course runs."
+    found = f"tracking logs: {logs:,}, files of dumps: {dumps:,}, course runs: {courses:,}."
     yield Finding("good" if logs or dumps else "bad", "DATA_PATHS", found)
     for remark in package.remarks:
         yield Finding("look" if logs or dumps else "bad", "DATA_PATHS", remark)
@@ -104,9 +104,9 @@ def _queue(settings: Settings) -> Finding:
     if not settings.queue_path.exists():
         return Finding("good", "queue", "Not made yet; the first run makes it.")
     queue = Queue(settings.queue_path)
-    failed = sum(count.get("failed", 0) for count in queue.states().values())
+    failed = len(queue.failures())
     queue.close()
     who = f"running ({running})" if running else "not running"
     if failed:
-        return Finding("look", "queue", f"{who}; {failed:,} items have failed: see 'status'.")
+        return Finding("look", "queue", f"{who}; failed or held up: {failed:,}; see 'status'.")
     return Finding("good", "queue", f"{who}; nothing has failed.")

@@ -127,11 +127,11 @@ def query(
 @app.command()
 def sample(
     folder: Annotated[Path, typer.Argument(help="An empty or new folder.")],
-    courses: int = 3,
-    learners: int = 400,
-    days: int = 14,
-    events: int = 60_000,
-    seed: int = 1,
+    courses: Annotated[int, typer.Option(help="Course runs; the third is on edge.")] = 3,
+    learners: Annotated[int, typer.Option(help="People with an account.")] = 400,
+    days: Annotated[int, typer.Option(help="Days with logs.")] = 14,
+    events: Annotated[int, typer.Option(help="About so many log lines in all.")] = 60_000,
+    seed: Annotated[int, typer.Option(help="Another number makes other people.")] = 1,
     start: Annotated[str, typer.Option(help="First day, like 2016-02-01.")] = "2016-02-01",
     gzip: Annotated[bool, typer.Option("--gzip/--plain", help="Pack the logs.")] = True,
     quirks: Annotated[
@@ -162,11 +162,12 @@ def demo() -> None:
 def retry(
     name: Annotated[str | None, typer.Argument(help="Only items whose name contains this.")] = None,
     service: ServiceName = None,
+    done: Annotated[bool, typer.Option("--done", help="Also ingest again what is done.")] = False,
 ) -> None:
     """Queue failed items again, as if they had never been tried."""
-    from optimus.asking import retry_failed
+    from optimus.asking import retry_items
 
-    retry_failed(chosen.settings(), service, name, out)
+    retry_items(chosen.settings(), service, name, out, done=done)
 
 
 @app.command()

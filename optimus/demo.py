@@ -16,13 +16,13 @@ from optimus.display import (
 )
 from optimus.log import log_to_files
 from optimus.outputs.catalog import Catalog
+from optimus.queue.records import SENDERS_OWN
 from optimus.queue.store import Queue
 from optimus.registry import Registry, load_registry
-from optimus.running import has_failures, ingest_all
+from optimus.running import ingest_all
 from optimus.sample import SamplePlan, SampleReport, write_package
 from optimus.sample.geo import write_geo_database
 from optimus.settings import ROOT, FixedSettings, Settings
-from optimus.worker import SENDERS_OWN
 
 HOME = ROOT / "var" / "demo"
 CONFIG = """\
@@ -99,7 +99,7 @@ def run_demo(out: Console) -> int:
     queue = Queue(settings.queue_path)
     ingest_all(settings, registry, queue, out)
     _show(settings, registry, queue, out)
-    failed = has_failures(queue)
+    failed = queue.failures()
     queue.close()
     return 1 if failed else 0
 

@@ -1,8 +1,8 @@
 """Every error of the house, on one screen.
 
-An error names the thing, the reason and the remedy. Three questions are answered by its
-class, and only the worker and the command line ask them: does trying again help
-(``retryable``), and which exit code says it (``exit_code``).
+An error names the thing, the reason and the remedy. Its class also says
+whether trying again helps (``retryable``), which exit code tells it (``exit_code``), and by which
+word the queue knows it (``reason``).
 """
 
 
@@ -11,6 +11,7 @@ class OptimusError(Exception):
 
     retryable = False
     exit_code = 1
+    reason = "failed"
 
 
 class SettingsError(OptimusError):
@@ -40,11 +41,20 @@ class ServiceDefinitionError(OptimusError):
 class BadFileError(OptimusError):
     """A file cannot be ingested as it is; trying again helps only when its bytes change."""
 
+    reason = "bad_file"
+
+
+class LedgerError(OptimusError):
+    """The lines of a file are not the sum of its rows and rejects: a defect of a service."""
+
+    reason = "ledger"
+
 
 class FileChangedError(OptimusError):
     """A file changed or went away while it was read; what it gave is thrown away."""
 
     retryable = True
+    reason = "changed"
 
 
 class OutputUnavailableError(OptimusError):
@@ -52,6 +62,7 @@ class OutputUnavailableError(OptimusError):
 
     retryable = True
     exit_code = 3
+    reason = "unavailable"
 
 
 class BadRecordError(OptimusError):

@@ -88,7 +88,10 @@ def _load(folder: Path) -> Service:
             f"services/{folder.name}: the service calls itself {classes[0].name!r}; its name "
             "must be the folder's."
         )
-    service: Service = classes[0]()
+    try:
+        service: Service = classes[0]()
+    except TypeError as error:
+        raise ServiceDefinitionError(f"services/{folder.name}: {error}.") from error
     return service
 
 

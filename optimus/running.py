@@ -17,7 +17,6 @@ from optimus.queue.store import Queue
 from optimus.registry import Registry, load_registry
 from optimus.scheduler import Scheduler
 from optimus.settings import Settings
-from optimus.worker import SENDERS_OWN
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ def run_once(settings: Settings, out: Console) -> int:
         since = queue.last_run_id()
         scheduler = ingest_all(settings, registry, queue, out)
         _tell(registry, queue, since, scheduler, out)
-        failed = has_failures(queue)
+        failed = queue.failures()
         queue.close()
     return 1 if failed or scheduler.wishes.stop.is_set() else 0
 
@@ -86,11 +85,6 @@ def ingest_all(settings: Settings, registry: Registry, queue: Queue, out: Consol
     return scheduler
 
 
-def has_failures(queue: Queue) -> bool:
-    """Whether anything could not be ingested; what edX itself could not make is not counted."""
-    return any(row.reason != SENDERS_OWN for row in queue.problems())
-
-
 def _tell(registry: Registry, queue: Queue, since: int, scheduler: Scheduler, out: Console) -> None:
     totals = totals_since(queue, since)
     if totals:
@@ -100,6 +94,10 @@ def _tell(registry: Registry, queue: Queue, since: int, scheduler: Scheduler, ou
     else:
         out.print("Nothing new: everything in the data folders has been ingested before.")
     for name, did in totals.items():
+        if did.copies:
+            out.print(
+                f"{name}: {did.copies:,} copies of other files; 'status NAME' tells of which."
+            )
         for note in did.sentences():
             out.print(f"{name}: {note}", markup=False, highlight=False)
     for remark in scheduler.last_scan.remarks if scheduler.last_scan else ():

@@ -137,7 +137,7 @@ class Scheduler:
             self._hand_out()
             if not self.pool.running and not self._worth_waiting():
                 break
-            self._changed |= self.pool.poll(LONGEST_WAIT) > 0
+            self._wait()
             look(self)
         self.pool.stop(self.settings.stop_timeout)
         look(self)
@@ -159,12 +159,13 @@ class Scheduler:
                 log.error("%s failed: %s", where, row.message)
             else:
                 log.info(
-                    "%s %s: %d rows, %d rejects in %.1f s",
+                    "%s %s: %d rows, %d rejects in %.1f s. %s",
                     where,
                     row.outcome,
                     counts.get("rows", 0),
                     counts.get("rejects", 0),
                     row.seconds,
+                    row.message or "",
                 )
             for note in row.notes:
                 log.warning("%s: %s", where, note)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import duckdb
 import pyarrow as pa
 
-from optimus.errors import BadFileError, StopRequested
+from optimus.errors import BadFileError, LedgerError, StopRequested
 from optimus.outputs.catalog import Catalog, LakeTables, Table
 from optimus.outputs.lake import LakeWriter
 from optimus.outputs.rejects import Reject, RejectsWriter
@@ -214,12 +214,12 @@ class FileRun(Run):
 
         Raises:
             BadFileError: too many rejects.
-            AssertionError: the counts do not add up: a defect of the service.
+            LedgerError: the counts do not add up: a defect of the service.
         """
         self.counts["rejects"] = self.rejects.count
         lines, rows, rejects = (self.counts[name] for name in ("lines", "rows", "rejects"))
         if lines != rows + rejects:
-            raise AssertionError(
+            raise LedgerError(
                 f"{self.file.path.name}: {lines:,} lines are not {rows:,} rows + "
                 f"{rejects:,} rejects. Nothing is published; please report this."
             )
@@ -228,7 +228,7 @@ class FileRun(Run):
             raise BadFileError(
                 f"{self.file.path.name}: {rejects:,} of {lines:,} lines would be set aside "
                 f"({', '.join(often)}). Look at them with 'rejects show'; raise "
-                "MAX_REJECT_SHARE to take the rest of the file."
+                "MAX_REJECT_SHARE and 'retry' to take the rest of the file."
             )
 
 

@@ -13,8 +13,8 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
@@ -23,7 +23,6 @@ from typing import Any
 
 from optimus.errors import (
     BadFileError,
-    FileChangedError,
     LostClaimError,
     OptimusError,
     OutputUnavailableError,
@@ -31,12 +30,12 @@ from optimus.errors import (
 )
 from optimus.log import log_to_files
 from optimus.outputs.catalog import Catalog
-from optimus.outputs.lake import LakeWriter
+from optimus.outputs.lake import LakeWriter, footer
 from optimus.outputs.rejects import RejectsWriter
 from optimus.outputs.staging import Staging, make_folder
 from optimus.package.files import DeliveredFile, hash_file
 from optimus.package.layout import PackageFile
-from optimus.queue.records import Changes, Claim, Result
+from optimus.queue.records import SENDERS_OWN, Changes, Claim, Result
 from optimus.queue.store import Queue
 from optimus.registry import Registry, load_registry
 from optimus.service import DerivedRun, DerivedService, FileRun, FileService, Place, Progress, Run
@@ -46,9 +45,6 @@ from optimus.touches import EVERYTHING
 log = logging.getLogger(__name__)
 
 OUTAGE_DELAY = 15.0
-BUSY_DELAY = 1.0
-SENDERS_OWN = "sender_failed"
-"""Reason of files that edX itself has marked as failed."""
 SECONDS_BETWEEN_REPORTS = 0.2
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
@@ -76,15 +72,16 @@ class Worker:
             self._queue.release(claim, "stopped", "Stopped by the operator.", delay=0)
         except LostClaimError:
             log.warning("%s was taken over by another worker; nothing was published", claim.name)
-        except (FileChangedError, OutputUnavailableError) as error:
-            reason = "changed" if isinstance(error, FileChangedError) else "unavailable"
-            self._queue.release(claim, reason, str(error), OUTAGE_DELAY)
         except OSError as error:
-            self._queue.release(claim, "unavailable", _os_sentence(claim, error), OUTAGE_DELAY)
+            reason = OutputUnavailableError.reason
+            self._queue.release(claim, reason, _os_sentence(claim, error), OUTAGE_DELAY)
         except OptimusError as error:
             name = Path(claim.path).name
             sentence = str(error) if name in str(error) else f"{name}: {error}"
-            self._queue.reject(claim, type(error).__name__, sentence)
+            if error.retryable:
+                self._queue.release(claim, error.reason, sentence, OUTAGE_DELAY)
+            else:
+                self._queue.reject(claim, error.reason, sentence)
         except Exception as error:  # noqa: BLE001 - the daemon outlives every defect of a service
             self._record_defect(claim, error)
         finally:
@@ -111,16 +108,26 @@ class Worker:
 
     @contextmanager
     def _fence(self, claim: Claim) -> Iterator[None]:
-        """Hold the source's lock: a stalled predecessor that wakes up cannot interfere."""
+        """Hold the source: a stalled predecessor that wakes up cannot interfere.
+
+        Raises:
+            OutputUnavailableError: somebody else holds it.
+        """
+        try:
+            with self._lock(claim.identity, fcntl.LOCK_NB):
+                yield
+        except BlockingIOError as error:
+            raise OutputUnavailableError(
+                f"{claim.name} is still held by a stalled worker; it is tried again soon."
+            ) from error
+
+    @contextmanager
+    def _lock(self, name: str, how: int = 0) -> Iterator[None]:
+        """Hold a lock that the kernel frees when this process dies."""
         folder = self._settings.state_path / "locks"
         make_folder(folder)
-        with (folder / claim.identity).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise OutputUnavailableError(
-                    f"{claim.name} is still held by a stalled worker; it is tried again soon."
-                ) from error
+        with (folder / name).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | how)
             yield
 
     def _try(self, claim: Claim, staging: Staging, report: Callable[[Progress], bool]) -> None:
@@ -152,7 +159,9 @@ class Worker:
         delivered = None if file.path.is_dir() else DeliveredFile(file.path)
         try:
             run = FileRun(
-                **self._common(claim, service, staging, report), file=file, delivered=delivered
+                **self._common(claim, service, staging, report, delivered),
+                file=file,
+                delivered=delivered,
             )
             run.progress.total = delivered.bytes_total if delivered else 0
             service.ingest(run)
@@ -172,36 +181,47 @@ class Worker:
             self._publish_rejects_alone(claim, run)
             self._queue.reject(claim, "too_many_rejects", str(error), self._counts(claim, run))
             return
-        counts_once = service.equal_content_counts_once and run.counts["lines"] > 0
-        content = delivered.content_sha256 if delivered and counts_once else None
-        reservation = self._queue.reserve(claim, content, run.lake.relative_paths)
-        if reservation.busy:
-            sentence = f"{reservation.busy} has the same content and is being ingested."
-            self._queue.release(claim, "waiting", sentence, BUSY_DELAY)
-            return
-        self._remove(reservation.evicted)
-        if reservation.twin is None:
-            self._publish(claim, run)
-        else:
-            self._withdraw(claim, run)
-        twin = reservation.twin
-        self._queue.commit(
-            claim,
-            Result(
-                outcome="done" if twin is None else "copy",
-                sha256=delivered.sha256 if delivered else None,
-                counts=self._counts(claim, run),
-                notes=run.notes,
-                touches=sorted(run.touches),
-                published=run.lake.relative_paths,
-                message=None if twin is None else f"The same content as {twin}, which counts.",
-            ),
-        )
+        content = self._content(claim, service, run)
+        with self._lock(service.name) if service.equal_content_counts_once else nullcontext():
+            twin = self._queue.reserve(claim, content, run.lake.relative_paths, self._content_of)
+            if twin is None:
+                self._publish(claim, run)
+            else:
+                self._withdraw(claim, run)
+            self._queue.commit(
+                claim,
+                Result(
+                    outcome="done" if twin is None else "copy",
+                    sha256=delivered.sha256 if delivered else None,
+                    counts=self._counts(claim, run),
+                    notes=run.notes,
+                    touches=sorted(run.touches),
+                    published=run.lake.relative_paths,
+                    message=None if twin is None else f"The same content as {twin}, which counts.",
+                ),
+            )
+
+    def _content(self, claim: Claim, service: FileService, run: FileRun) -> str | None:
+        """What makes a file equal to another; one without any line is equal to none."""
+        if not service.equal_content_counts_once or run.delivered is None:
+            return None
+        empty = f"empty {claim.identity[:32]}"
+        return run.delivered.content_sha256 if run.counts["lines"] else empty
+
+    def _content_of(self, published: Sequence[str]) -> str | None:
+        """Which content the lake files of a source hold now, whatever the queue believes."""
+        for relative in published:
+            try:
+                return footer(self._settings.lake_path / relative).get("content_sha256")
+            except FileNotFoundError:
+                continue
+        return None
 
     def _withdraw(self, claim: Claim, run: FileRun) -> None:
         """Publish nothing, and take away what an earlier content of the source gave."""
         run.staging.discard()
         run.lake.relative_paths.clear()
+        run.rejects.final.unlink(missing_ok=True)
         self._remove(claim.published)
         run.touches.clear()
 
@@ -274,6 +294,7 @@ class Worker:
         service: FileService | DerivedService,
         staging: Staging,
         report: Callable[[Progress], bool],
+        delivered: DeliveredFile | None = None,
     ) -> dict[str, Any]:
         settings = self._settings
         place = Place(
@@ -285,12 +306,18 @@ class Worker:
         )
         origin = {"source": claim.name, "gen": str(claim.gen), "epoch": str(claim.epoch)}
         origin |= claim.facts.get("course") or {}
+
+        def origin_of_file() -> dict[str, str]:
+            if delivered is None:
+                return origin
+            return origin | {"content_sha256": delivered.content_sha256}
+
         return {
             "options": self._options(service),
             "started": datetime.fromtimestamp(claim.started, UTC),
             "place": place,
             "staging": staging,
-            "lake": LakeWriter(settings.lake_path, staging, origin),
+            "lake": LakeWriter(settings.lake_path, staging, origin_of_file),
             "rejects": RejectsWriter(place.rejects, staging),
             "report": report,
         }

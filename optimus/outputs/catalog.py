@@ -15,6 +15,7 @@ from optimus.errors import UsageError
 from optimus.outputs.staging import make_folder
 
 MEMORY = "1GB"
+LIST_OF_TABLES = re.compile("information_schema|duckdb_|show |describe ")
 FIELD = re.compile(r"\{(\w+)\}")
 NAME_OF_FILE = "regexp_extract(filename, '([^/]+)[.]parquet$', 1)"
 VALUES_OF_DELIVERY = re.compile(r"delivered=([^/]+)\.parquet$")
@@ -144,6 +145,8 @@ class Catalog:
     def _mentioned(self, sql: str) -> list[Table]:
         """Opening thousands of tables takes seconds: open the schemas that the SQL names."""
         folded = sql.casefold()
+        if LIST_OF_TABLES.search(folded):
+            return self.tables()
         named = [table for table in self.tables() if table.schema.casefold() in folded]
         return named or self.tables()
 

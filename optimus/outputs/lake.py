@@ -1,6 +1,6 @@
 """Writing the lake: one Parquet file per source, typed, checked before it is published."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,22 +12,26 @@ from optimus.errors import OutputUnavailableError
 from optimus.outputs.staging import Staging
 
 ROWS_PER_GROUP = 50_000
+PREFIX = "optimus."
+
+Origin = Callable[[], Mapping[str, str]]
+"""Names and values for the footer: source, gen, epoch, content and so on."""
 
 
 class LakeWriter:
     """Stages Parquet files of one try below the lake's root."""
 
-    def __init__(self, root: Path, staging: Staging, origin: dict[str, str]) -> None:
+    def __init__(self, root: Path, staging: Staging, origin: Origin) -> None:
         """Write below ``root``.
 
         Args:
             root: the lake's folder.
             staging: where the files wait to be published.
-            origin: goes into the footer of every file: source, gen, epoch.
+            origin: asked when a file ends, for what its footer says of where it is from.
         """
         self.root = root
         self._staging = staging
-        self._origin = {f"optimus.{name}": value for name, value in origin.items()}
+        self._origin = origin
         self.relative_paths: list[str] = []
 
     def open(self, relative: str, schema: pa.Schema) -> "LakeFile":
@@ -40,9 +44,8 @@ class LakeWriter:
         final = self.root / relative
         if not final.resolve().is_relative_to(self.root.resolve()):
             raise OutputUnavailableError(f"{relative} would lie outside the lake {self.root}.")
-        labelled = schema.with_metadata({**(schema.metadata or {}), **self._origin})
         self.relative_paths.append(relative)
-        return LakeFile(self._staging.path_for(final), labelled)
+        return LakeFile(self._staging.path_for(final), schema, self._origin)
 
     def write(self, relative: str, table: pa.Table) -> None:
         """Stage a table that is already in memory."""
@@ -53,7 +56,10 @@ class LakeWriter:
         """Send the rows of a staged file through ``change``, a batch at a time."""
         staged = self._staging.path_for(self.root / relative)
         again = staged.with_name(f"{staged.stem}.again{staged.suffix}")
-        with pq.ParquetFile(staged) as before, LakeFile(again, before.schema_arrow) as after:
+        with (
+            pq.ParquetFile(staged) as before,
+            LakeFile(again, before.schema_arrow, self._origin) as after,
+        ):
             for batch in before.iter_batches():
                 after.write(change(batch))
         again.replace(staged)
@@ -67,8 +73,9 @@ class LakeWriter:
 class LakeFile:
     """One Parquet file that is being written; usable in a ``with`` block."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, origin: Origin) -> None:
         self._path = path
+        self._origin = origin
         self._writer = pq.ParquetWriter(
             path, schema, compression="zstd", write_page_checksum=True, store_schema=True
         )
@@ -92,6 +99,9 @@ class LakeFile:
             OutputUnavailableError: they are not.
         """
         self._flush()
+        self._writer.add_key_value_metadata(
+            {f"{PREFIX}{name}": value for name, value in self._origin().items()}
+        )
         self._writer.close()
         stored = pq.read_metadata(self._path).num_rows
         if stored != self.rows:
@@ -122,10 +132,14 @@ class LakeFile:
 
 
 def footer(path: Path) -> dict[str, Any]:
-    """What a lake file says of its origin (source, gen, epoch); empty for a foreign file."""
-    metadata = pq.read_schema(path).metadata or {}
+    """What a lake file says of its origin; empty for a foreign file.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    metadata = pq.read_metadata(path).metadata or {}
     return {
-        name.decode().removeprefix("optimus."): value.decode()
+        name.decode().removeprefix(PREFIX): value.decode()
         for name, value in metadata.items()
-        if name.startswith(b"optimus.")
+        if name.startswith(PREFIX.encode())
     }

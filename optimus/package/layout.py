@@ -206,10 +206,18 @@ def _files_below(folder: Path, remarks: list[str]) -> Iterator[Path]:
     """Every file below, course folders and links to other folders left out."""
     for entry in _listing(folder, remarks):
         path = Path(entry.path)
-        if not entry.is_dir(follow_symlinks=False):
+        if not _is_unicode(entry.name):
+            shown = ascii(entry.name)
+            remarks.append(f"{folder}: the name {shown} is not UTF-8; left alone. Rename it.")
+        elif not entry.is_dir(follow_symlinks=False):
             yield path
         elif not (path / "course.xml").is_file():
             yield from _files_below(path, remarks)
+
+
+def _is_unicode(name: str) -> bool:
+    """Bytes that are no UTF-8 come as lone surrogates, which no database takes."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _add_logs(package: Package, folder: Path, prefix: str) -> None:
@@ -290,6 +298,7 @@ def _add_state(package: Package, deliveries: list[_Delivery], prefix: str) -> No
                 failed=name.failed,
             )
         )
+    _remark_packed_courses(named, folders, package.remarks)
     for delivery, path in folders:
         course = courses[_stem_and_site(path.name, named)]
         delivered = delivery.day or _modified_on(path)
@@ -304,6 +313,18 @@ def _add_state(package: Package, deliveries: list[_Delivery], prefix: str) -> No
                 course=course,
             )
         )
+
+
+def _remark_packed_courses(
+    named: list[tuple[_Delivery, Path, PackageName]],
+    folders: list[tuple[_Delivery, Path]],
+    remarks: list[str],
+) -> None:
+    """A course archive that nobody unpacked gives no structure: say so."""
+    unpacked = {_stem_and_site(path.name, named) for _, path in folders}
+    for _, path, name in named:
+        if name.kind is FileKind.course_archive and (name.stem, name.site) not in unpacked:
+            remarks.append(f"{path} is packed and is left alone. Unpack it into its own folder.")
 
 
 def _course_folders(folder: Path, prefix: str) -> Iterator[Path]:

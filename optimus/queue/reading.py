@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, fu
 from sqlalchemy.exc import DatabaseError
 
 from optimus.errors import OutputUnavailableError
-from optimus.queue.records import Changes
+from optimus.queue.records import SENDERS_OWN, Changes
 from optimus.queue.tables import migrate, run, source
 from optimus.touches import EVERYTHING
 
@@ -125,8 +125,12 @@ class QueueReader:
         return [
             row
             for row in self.sources(states=["failed", "queued"])
-            if row.state == "failed" or row.reason not in (None, "stopped", "changed", "waiting")
+            if row.state == "failed" or row.reason not in (None, "stopped", "changed")
         ]
+
+    def failures(self) -> list[Row[Any]]:
+        """Problems, but for the files that edX itself could not make."""
+        return [row for row in self.problems() if row.reason != SENDERS_OWN]
 
     def runs(self, since: int = 0) -> list[Row[Any]]:
         """The history after the run with this id, oldest first, with each source's name."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LONGEST_BACK_OFF = 300.0
+SENDERS_OWN = "sender_failed"
+"""Reason of files that edX itself has marked as failed."""
 
 
 @dataclass(frozen=True)
@@ -82,22 +84,6 @@ class Result:
     upto: int = 0
     stamp: str = ""
     message: str | None = None
-
-
-@dataclass(frozen=True)
-class Reservation:
-    """What stands in the way of publishing; nothing, usually.
-
-    Attributes:
-        twin: a source that has given the same content: it counts, and this one does not.
-        busy: a source that is giving the same content just now: wait for its end.
-        evicted: lake files of sources that were interrupted while they gave the same content:
-            they are to be removed; whoever is tried again finds out anew what counts.
-    """
-
-    twin: str | None = None
-    busy: str | None = None
-    evicted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

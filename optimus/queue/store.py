@@ -6,7 +6,7 @@ is no longer the row's has lost its claim and can change nothing. A claim charge
 attempt, a release gives it back, so that only deaths and failures count.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +15,13 @@ from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from optimus.errors import LostClaimError
 from optimus.queue.reading import QueueReader
-from optimus.queue.records import Claim, Observed, Reservation, Result, back_off
+from optimus.queue.records import Claim, Observed, Result, back_off
 from optimus.queue.tables import run, source
 
 LEASE_SECONDS = 60.0
 DEATHS_ALLOWED = 3
+
+ContentOf = Callable[[Sequence[str]], str | None]
 
 
 class Queue(QueueReader):
@@ -187,43 +189,57 @@ class Queue(QueueReader):
                 )
 
     def reserve(
-        self, claim: Claim, content_sha256: str | None, published: Iterable[str] = ()
-    ) -> Reservation:
+        self,
+        claim: Claim,
+        content_sha256: str | None,
+        published: Iterable[str] = (),
+        content_of: ContentOf = lambda _published: None,
+    ) -> str | None:
         """The last step before publishing: the claim still holds, and nothing else has this.
+
+        Where equal content counts once, one try at a time may be between this and its commit.
 
         Args:
             claim: the try that is about to publish.
             content_sha256: hash of the unpacked content where equal content counts once.
             published: the lake files it is about to publish.
+            content_of: tells from a source's lake files which content they hold now: after an
+                interruption nobody else knows.
+
+        Returns:
+            Name of the source that already gives the same content, or None.
 
         Raises:
             LostClaimError: another worker has taken the source over.
         """
         with self._write() as connection:
             row = self._own_row(connection, claim)
-            reservation, twin_id = Reservation(), None
+            twin = None
             if content_sha256 is not None:
-                reservation, twin_id = self._look_for_twin(connection, claim, content_sha256)
-            if reservation.busy:
-                return reservation
-            if row.content_sha256 != content_sha256:
-                self._free_copies(connection, claim.source_id)
+                twin = self._twin(connection, claim, content_sha256, content_of)
+            # What becomes a copy itself takes its files away: its own copies lose them too.
+            self._free_copies(connection, claim.source_id, None if twin else content_sha256)
+            held = row.content_sha256
+            if row.reserved_sha256 is not None:
+                held = content_of(row.published)
             connection.execute(
                 update(source)
                 .where(source.c.id == claim.source_id)
                 .values(
                     done_sha256=None,
+                    content_sha256=held,
                     reserved_sha256=content_sha256,
-                    copy_of=twin_id,
+                    copy_of=twin.id if twin else None,
                     # After a crash from here on, these may be there.
                     published=sorted({*row.published, *published}),
                 )
             )
-        return reservation
+        return twin.name if twin else None
 
-    def _look_for_twin(
-        self, connection: Connection, claim: Claim, content_sha256: str
-    ) -> tuple[Reservation, int | None]:
+    def _twin(
+        self, connection: Connection, claim: Claim, content_sha256: str, content_of: ContentOf
+    ) -> Row[Any] | None:
+        """Another source whose lake files hold this content."""
         others = connection.execute(
             select(source)
             .where(source.c.service == claim.service, source.c.id != claim.source_id)
@@ -234,20 +250,12 @@ class Queue(QueueReader):
                 )
             )
             .order_by(source.c.id)
-        ).all()
-        evicted: list[str] = []
+        )
+        # The queue only suspects; after an interruption the lake alone knows what it holds.
         for other in others:
-            if other.reserved_sha256 is None:
-                return Reservation(twin=other.name), other.id
-            if other.state == "running":
-                return Reservation(busy=other.name), None
-            evicted += other.published
-            connection.execute(
-                update(source)
-                .where(source.c.id == other.id)
-                .values(content_sha256=None, reserved_sha256=None, published=[])
-            )
-        return Reservation(evicted=tuple(evicted)), None
+            if content_of(other.published) == content_sha256:
+                return other
+        return None
 
     def still_mine(self, claim: Claim) -> None:
         """Check a claim.
@@ -258,10 +266,15 @@ class Queue(QueueReader):
         with self._write() as connection:
             self._own_row(connection, claim)
 
-    def _free_copies(self, connection: Connection, original: int) -> None:
-        """What was a copy of content that is no longer there counts for itself again."""
-        copies = connection.execute(select(source).where(source.c.copy_of == original)).all()
-        for copy in copies:
+    def _free_copies(
+        self, connection: Connection, original: int, content_sha256: str | None
+    ) -> None:
+        """What was a copy of content that is going to be replaced counts for itself again."""
+        copies = connection.execute(select(source).where(source.c.copy_of == original))
+        for copy in copies.all():
+            relied_on = copy.reserved_sha256 or copy.content_sha256
+            if relied_on == content_sha256:
+                continue
             values: dict[str, Any] = {"gen": copy.gen + 1, "copy_of": None, "done_sha256": None}
             if copy.state != "running":
                 values |= _queued_again(self._now())
@@ -302,7 +315,7 @@ class Queue(QueueReader):
                     "counts": dict(result.counts),
                     "published": list(result.published),
                     "touches": list(result.touches) if claim.kind == "file" else [],
-                    "content_sha256": None if result.outcome == "copy" else row.reserved_sha256,
+                    "content_sha256": row.reserved_sha256,
                     "reserved_sha256": None,
                     # A copy whose original has changed meanwhile has to be looked at again.
                     "done_sha256": None
@@ -400,29 +413,31 @@ class Queue(QueueReader):
             )
         return self.expire()
 
-    def retry(self, service: str | None = None, name: str | None = None) -> int:
+    def retry(
+        self, service: str | None = None, name: str | None = None, *, done: bool = False
+    ) -> int:
         """Queue failed sources again, as if they had never been tried.
 
         Args:
             service: only those of this service.
             name: only those whose logical name contains this text.
+            done: those that are done as well.
 
         Returns:
             How many were queued.
         """
-        condition = [
-            or_(
-                source.c.state == "failed",
-                and_(source.c.state == "queued", source.c.reason.is_not(None)),
-            )
-        ]
+        held_up = and_(source.c.state == "queued", source.c.reason.is_not(None))
+        states = ("failed", "done") if done else ("failed",)
+        condition = [or_(source.c.state.in_(states), held_up)]
         if service:
             condition.append(source.c.service == service)
         if name:
             condition.append(source.c.name.contains(name, autoescape=True))
         with self._write() as connection:
             return connection.execute(
-                update(source).where(*condition).values(**_queued_again(self._now()))
+                update(source)
+                .where(*condition)
+                .values(**_queued_again(self._now()), done_sha256=None)
             ).rowcount
 
     def _history(

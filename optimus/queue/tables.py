@@ -70,8 +70,8 @@ source = Table(
 )
 """One row per source. Times are UTC; ``lease_until`` and ``not_before`` are Unix seconds.
 
-Where equal content counts once, ``content_sha256`` is the content that the outputs hold since
-the last commit, and ``reserved_sha256`` what a try was about to publish: between the two the
+Where equal content counts once, ``content_sha256`` is the content of the last commit, and
+``reserved_sha256`` what a try since then was about to publish: until the next commit the
 outputs may hold either. ``published`` names the files of both. ``touches`` are the courses
 whose data the outputs hold: when other content takes their place, they change too.
 """

@@ -79,6 +79,7 @@ def _tell(run: FileRun, reader: TableReader) -> None:
         blank=counts.blank,
         replaced_utf8=counts.replaced_utf8,
         odd_escapes=counts.odd_escapes,
+        blanked=counts.blanked,
         unusable_datetimes=counts.unusable_datetimes,
     )
     for note in reader.notes:

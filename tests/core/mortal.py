@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
-from optimus.queue.records import Claim, Reservation, Result
+from optimus.queue.records import Claim, Result
 from optimus.queue.store import Queue
 from optimus.registry import Registry
 from optimus.scanner import scan
@@ -16,6 +17,8 @@ from tests.house import House
 
 LOG = "demox-edx-events-2014-03-04.log"
 OTHER = "demox-edx-events-2014-03-05.log"
+LONG_ENOUGH = 0.2
+"""Seconds in which a worker that need not wait for another has done its work."""
 
 
 class KilledError(BaseException):
@@ -45,7 +48,7 @@ class MortalQueue(Queue):
             self.at = ""
             self.deed()
 
-    def reserve(self, claim: Claim, *content: Any, **more: Any) -> Reservation:
+    def reserve(self, claim: Claim, *content: Any, **more: Any) -> str | None:
         self._reached("before reserve")
         reservation = super().reserve(claim, *content, **more)
         self._reached("after reserve")
@@ -74,6 +77,7 @@ class MortalHouse(House):
     def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__(folder, ["clickstream"], **settings)
         self.clock = Clock()
+        self._others: list[Thread] = []
         self.queue.close()
         self.queue = Queue(self.settings.queue_path, self.clock)
 
@@ -81,6 +85,23 @@ class MortalHouse(House):
         """Let something happen once, at a step of the next items."""
         self.queue.close()
         self.queue = MortalQueue(self.settings.queue_path, at, deed, self.clock)
+
+    def meanwhile(self, at: str, deed: Callable[[], None]) -> None:
+        """Let another worker do something at that step; it may have to wait for this one."""
+        other = Thread(target=deed)
+
+        def begin() -> None:
+            other.start()
+            other.join(LONG_ENOUGH)
+
+        self._others.append(other)
+        self.interrupt(at, begin)
+
+    def ingest(self) -> int:
+        items = super().ingest()
+        while self._others:
+            self._others.pop().join()
+        return items
 
     def meddle(self, meddle: Callable[[FileRun], None]) -> None:
         """Let something happen whenever a file has been read."""

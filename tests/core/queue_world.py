@@ -4,6 +4,7 @@ The workers go through the steps of ``optimus.worker`` one at a time, so that an
 happen between two of them. Content is a number; content 0 is damaged.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from optimus.errors import LostClaimError
-from optimus.queue.records import Claim, Observed, Reservation, Result
+from optimus.queue.records import Claim, Observed, Result
 from optimus.queue.store import LEASE_SECONDS, Queue
 
 SERVICE = "logs"
@@ -28,7 +29,7 @@ class Try:
     step: str = "open"
     content: int = DAMAGED
     mark: int = 0
-    reserved: Reservation | None = None
+    twin: str | None = None
 
 
 class World:
@@ -97,12 +98,20 @@ class World:
         return True
 
     def step(self, worker: str) -> None:
+        if self._is_locked_out(worker):
+            return
         attempt = self.tries[worker]
         getattr(self, f"_{attempt.step}")(worker, attempt)
 
     def finish(self, worker: str) -> None:
-        while worker in self.tries:
+        while worker in self.tries and not self._is_locked_out(worker):
             self.step(worker)
+
+    def _is_locked_out(self, worker: str) -> bool:
+        """One try at a time holds the service's lock from its reservation to its commit."""
+        others = [attempt for other, attempt in self.tries.items() if other != worker]
+        is_held = any(other.step in ("publish", "commit") for other in others)
+        return self.tries[worker].step == "reserve" and is_held
 
     def _open(self, worker: str, attempt: Try) -> None:
         if attempt.claim.name not in self.disk:
@@ -120,31 +129,29 @@ class World:
         if self.disk.get(attempt.claim.name) != (attempt.content, attempt.mark):
             self.release(worker, "changed", 15.0)
         elif self.holds(attempt.claim):
-            name = attempt.claim.name
-            reservation = self.queue.reserve(attempt.claim, sha256(attempt.content), [name])
-            if reservation.busy:
-                self.release(worker, "waiting", 1.0)
-                return
-            for evicted in reservation.evicted:
-                self.lake.pop(evicted, None)
-            attempt.twin = reservation.twin
+            attempt.twin = self._reserved(attempt)
             attempt.step = "publish"
         else:
             with pytest.raises(LostClaimError):
-                self.queue.reserve(attempt.claim, sha256(attempt.content))
+                self._reserved(attempt)
             del self.tries[worker]
 
+    def _reserved(self, attempt: Try) -> str | None:
+        claim = attempt.claim
+        return self.queue.reserve(claim, sha256(attempt.content), [claim.name], self._content_of)
+
+    def _content_of(self, published: Sequence[str]) -> str | None:
+        return next((sha256(self.lake[path]) for path in published if path in self.lake), None)
+
     def _publish(self, _worker: str, attempt: Try) -> None:
-        if attempt.twin is None:
-            self.lake[attempt.claim.name] = attempt.content
-        else:
-            # Also what a try that never came to its commit has published.
-            self.lake.pop(attempt.claim.name, None)
+        mine = [attempt.claim.name] if attempt.twin is None else []
+        self.lake |= dict.fromkeys(mine, attempt.content)
+        for path in {*attempt.claim.published} - {*mine}:
+            self.lake.pop(path, None)
         attempt.step = "commit"
 
     def _commit(self, worker: str, attempt: Try) -> None:
-        published = [] if attempt.twin else [attempt.claim.name]
-        outcome = "copy" if attempt.twin else "done"
+        published, outcome = ([], "copy") if attempt.twin else ([attempt.claim.name], "done")
         result = Result(outcome, sha256=sha256(attempt.content), published=published)
         self._commit_as(worker, result)
 
@@ -204,8 +211,9 @@ class World:
 
     def rest(self) -> None:
         """No more faults: whatever waits gets its turn, until nothing waits."""
-        for worker in list(self.tries):
-            self.finish(worker)
+        while self.tries:
+            for worker in list(self.tries):
+                self.finish(worker)
         for _ in range(20):
             self.scan()
             waiting = [row.not_before for row in self.rows().values() if row.state == "queued"]

@@ -1,68 +1,14 @@
 """What is promised about the queue, one promise per test; in any order: test_queue_model.py."""
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import text
 
 from optimus.errors import LostClaimError, SettingsError
-from optimus.queue.records import Claim, Observed, Reservation, Result, back_off
+from optimus.queue.records import Claim, Observed, Result, back_off
 from optimus.queue.store import DEATHS_ALLOWED, LEASE_SECONDS, Queue
-
-A, B, C = "a.log", "b.log", "c.log"
-X, Y = "hash of x", "hash of y"
-
-
-class Clock:
-    """The time, as the test says."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def queue(tmp_path, clock):
-    queue = Queue(tmp_path / "queue.sqlite", now=clock)
-    yield queue
-    queue.close()
-
-
-def file(name: str, content: str = "1", **more: object) -> Observed:
-    return Observed("logs", "Logs", "file", name, fingerprint=content, path=f"/{name}", **more)  # type: ignore[arg-type]
-
-
-def taken(queue: Queue, *names: str, content: str = "1") -> Claim:
-    """Claim the last of these files; all of them are there."""
-    queue.observe([file(name, content) for name in names])
-    claim = queue.claim("logs", "worker")
-    assert claim is not None
-    assert claim.name == names[-1]
-    return claim
-
-
-def reserved(queue: Queue, claim: Claim, content: str) -> Reservation:
-    return queue.reserve(claim, content, published=[claim.name])
-
-
-def done(queue: Queue, claim: Claim, content: str) -> Reservation:
-    """Bring a try to its end, as the worker does."""
-    reservation = reserved(queue, claim, content)
-    outcome = "copy" if reservation.twin else "done"
-    published = [] if reservation.twin else [claim.name]
-    queue.commit(claim, Result(outcome, sha256=content, published=published))
-    return reservation
-
-
-def row(queue: Queue, name: str):
-    [found] = [row for row in queue.sources() if row.name == name]
-    return found
-
+from tests.core.queue_steps import A, B, X, claimed, done, file, reserved, row, taken
 
 # --- observing --------------------------------------------------------------------------------
 
@@ -171,7 +117,7 @@ def test_a_lost_claim_can_neither_reserve_nor_commit_nor_publish_rejects(queue, 
     clock.now += LEASE_SECONDS + 1
     queue.expire()
     for deed in (
-        lambda: reserved(queue, zombie, X),
+        lambda: reserved(queue, zombie, X, {}),
         lambda: queue.commit(zombie, Result(sha256=X)),
         lambda: queue.still_mine(zombie),
     ):
@@ -220,20 +166,21 @@ def test_a_commit_counts_once(queue):
         queue.commit(claim, Result(sha256=X))
 
 
-def test_a_change_during_the_work_is_not_forgotten_by_any_end(queue):
-    ends = {
-        "commit": lambda claim: queue.commit(claim, Result(sha256=X)),
-        "release": lambda claim: queue.release(claim, "stopped", "stopped", 0),
-        "fail": lambda claim: queue.fail(claim, "defect", "defect", 1),
-        "reject": lambda claim: queue.reject(claim, "damaged", "damaged"),
-        "died": lambda claim: queue.died(claim, "died"),
-    }
-    for name, end in ends.items():
-        claim = taken(queue, name)
-        queue.observe([file(name, "2")])
-        end(claim)
-        assert (row(queue, name).state, row(queue, name).attempts) == ("queued", 0), name
-        queue.vanish("logs", set())
+ENDS: dict[str, Callable[[Queue, Claim], None]] = {
+    "commit": lambda queue, claim: queue.commit(claim, Result(sha256=X)),
+    "release": lambda queue, claim: queue.release(claim, "stopped", "stopped", 0),
+    "fail": lambda queue, claim: queue.fail(claim, "defect", "defect", 1),
+    "reject": lambda queue, claim: queue.reject(claim, "damaged", "damaged"),
+    "died": lambda queue, claim: queue.died(claim, "died"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_change_during_the_work_is_not_forgotten_however_it_ends(queue, end):
+    claim = taken(queue, A)
+    queue.observe([file(A, "2")])
+    ENDS[end](queue, claim)
+    assert (row(queue, A).state, row(queue, A).attempts) == ("queued", 0)
 
 
 def test_a_change_during_the_work_is_not_forgotten_when_the_last_lease_runs_out(queue, clock):
@@ -264,7 +211,7 @@ def test_outages_alone_never_fail_a_source(queue, clock):
 def test_failures_of_an_unknown_kind_end_after_so_many_attempts(queue, clock):
     queue.observe([file(A)])
     for _ in range(4):
-        queue.fail(queue.claim("logs", "worker"), "defect", "KeyError", 4)
+        queue.fail(claimed(queue), "defect", "KeyError", 4)
         clock.now += 1000
     assert row(queue, A).state == "failed"
 
@@ -276,7 +223,7 @@ def test_each_failure_waits_longer_up_to_five_minutes():
 def test_three_deaths_set_a_source_aside(queue, clock):
     queue.observe([file(A)])
     for _ in range(3):
-        queue.died(queue.claim("logs", "worker"), "killed")
+        queue.died(claimed(queue), "killed")
         clock.now += 1000
     assert row(queue, A).state == "failed"
 
@@ -297,95 +244,6 @@ def test_a_retry_leaves_alone_what_is_done_and_what_is_gone(queue):
     queue.observe([file(B)])
     queue.vanish("logs", {file(A).identity})
     assert queue.retry() == 0
-
-
-# --- equal content ----------------------------------------------------------------------------
-
-
-def test_of_two_sources_with_equal_content_the_second_names_the_first(queue):
-    done(queue, taken(queue, A), X)
-    assert done(queue, taken(queue, A, B), X).twin == A
-
-
-def test_a_copy_is_queued_again_when_the_content_of_the_original_changes(queue):
-    done(queue, taken(queue, A), X)
-    done(queue, taken(queue, A, B), X)
-    queue.observe([file(A, "2")])
-    done(queue, queue.claim("logs", "worker"), Y)
-    assert row(queue, B).state == "queued"
-    assert done(queue, queue.claim("logs", "worker"), X).twin is None
-
-
-def test_a_copy_stays_a_copy_when_the_original_is_only_touched(queue):
-    done(queue, taken(queue, A), X)
-    done(queue, taken(queue, A, B), X)
-    queue.observe([file(A, "2")])
-    queue.commit(queue.claim("logs", "worker"), Result("unchanged", sha256=X))
-    assert row(queue, B).state == "done"
-
-
-def test_a_copy_in_the_making_counts_when_the_original_changes_meanwhile(queue):
-    done(queue, taken(queue, A), X)
-    copy = taken(queue, A, B)
-    assert reserved(queue, copy, X).twin == A
-    queue.observe([file(A, "2")])
-    done(queue, queue.claim("logs", "worker"), Y)
-    queue.commit(copy, Result("copy", sha256=X))
-    again = queue.claim("logs", "worker")
-    assert (again.name, again.done_sha256) == (B, None)
-    assert done(queue, again, X).twin is None
-
-
-def test_a_copy_touched_while_its_original_changes_counts_in_the_end(queue):
-    done(queue, taken(queue, A), X)
-    done(queue, taken(queue, A, B), X)
-    queue.observe([file(B, "touched")])
-    touched = queue.claim("logs", "worker")
-    queue.observe([file(A, "2")])
-    done(queue, queue.claim("logs", "worker"), Y)
-    queue.commit(touched, Result("unchanged", sha256=X))
-    again = queue.claim("logs", "worker")
-    assert (again.name, again.done_sha256) == (B, None)
-    assert done(queue, again, X).twin is None
-
-
-def test_while_one_is_about_to_publish_the_other_waits(queue):
-    first = taken(queue, A)
-    reserved(queue, first, X)
-    assert reserved(queue, taken(queue, A, B), X).busy == A
-
-
-def test_what_an_interrupted_try_may_have_published_is_told_to_who_has_the_same(queue, clock):
-    queue.died(_interrupted(queue, A, X), "killed")
-    queue.vanish("logs", set())
-    assert reserved(queue, taken(queue, B), X).evicted == (A,)
-
-
-def test_what_is_to_be_removed_is_remembered_through_another_crash(queue, clock):
-    queue.died(_interrupted(queue, A, X), "killed")
-    queue.vanish("logs", set())
-    queue.died(_interrupted(queue, B, X), "killed")
-    clock.now += 1000
-    again = queue.claim("logs", "worker")
-    assert A in {*again.published, *reserved(queue, again, X).evicted}
-
-
-def test_what_is_to_be_removed_is_told_also_to_a_copy(queue):
-    done(queue, taken(queue, A), Y)
-    done(queue, taken(queue, A, B), X)
-    queue.observe([file(A, "2")])
-    claim = queue.claim("logs", "worker")
-    assert reserved(queue, claim, X).twin == B
-    queue.died(claim, "killed before the old rows of a.log were removed")
-    reservation = reserved(queue, taken(queue, C), X)
-    assert reservation.twin == B
-    assert A in {*reservation.evicted, *row(queue, A).published}
-
-
-def _interrupted(queue: Queue, name: str, content: str) -> Claim:
-    claim = taken(queue, name)
-    reserved(queue, claim, content)
-    return claim
 
 
 # --- what others read -------------------------------------------------------------------------

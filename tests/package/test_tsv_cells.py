@@ -149,7 +149,7 @@ def test_a_word_for_nothing_is_null_where_no_text_belongs(word):
 def test_a_row_without_its_own_id_is_set_aside(word):
     reading = enrollment(b"\t".join([word, *[b"1"] * 5]))
     assert reading.rows == []
-    assert [reject.reason for reject in reading.rejects] == ["type"]
+    assert reading.reasons == ["type"]
 
 
 @pytest.mark.parametrize("number", [b"x", b"1.0", b" 1", b"0x1F", b"9223372036854775808", b"1_0"])

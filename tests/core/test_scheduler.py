@@ -1,0 +1,280 @@
+"""What is promised about what may start now, and when derived work runs."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import pytest
+
+from optimus.package.layout import Package, PackageFile
+from optimus.queue.records import Result
+from optimus.registry import Registry
+from optimus.scanner import scan
+from optimus.scheduler import Scheduler, Wishes, at_rest, order_of_claims
+from optimus.service import DerivedRun, DerivedService, FileRun, FileService, Service
+from optimus.touches import EVERYTHING
+from tests.core.mortal import LOG, OTHER, event
+from tests.house import House
+
+
+class Clicks(FileService):
+    """Takes logs; touches what their first line says."""
+
+    name, spelled, title = "clicks", "Clicks", "Clicks"
+
+    def wants(self, package: Package) -> Iterable[PackageFile]:
+        return package.logs
+
+    def ingest(self, run: FileRun) -> None:
+        content = run.read(1000).decode()
+        if "defect" in content:
+            raise KeyError(content)
+        run.touches.add(content.strip())
+
+
+class Dumps(FileService):
+    """Takes nothing of its own accord."""
+
+    name, spelled, title = "dumps", "Dumps", "Dumps"
+
+    def wants(self, package: Package) -> Iterable[PackageFile]:
+        return package.state
+
+    def ingest(self, run: FileRun) -> None:
+        run.touches.add("dump")
+
+
+class Times(DerivedService):
+    """Remembers what it was told to do again."""
+
+    name, spelled, title = "times", "Times", "Times"
+    needs: ClassVar[tuple[str, ...]] = ("clicks",)
+    told: ClassVar[list[frozenset[str] | None]] = []
+    rules: ClassVar[str] = ""
+
+    def stamp(self, options: Any) -> str:
+        return self.rules
+
+    def derive(self, run: DerivedRun) -> None:
+        self.told.append(run.touched)
+        run.touches.update(run.touched or {EVERYTHING})
+
+
+class Report(Times):
+    """Needs both kinds."""
+
+    name, spelled, title = "report", "Report", "Report"
+    needs: ClassVar[tuple[str, ...]] = ("times", "dumps")
+    told: ClassVar[list[frozenset[str] | None]] = []
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    house = House(tmp_path)
+    house.registry = Registry((Clicks(), Dumps(), Times(), Report()), ())
+    for service in (Times, Report):
+        monkeypatch.setattr(service, "told", [])
+    return house
+
+
+def deliver_dump(house: House, content: str = "x") -> None:
+    path = house.package / "database_state/latest/DemoX-Bees101-1-auth_user-prod-analytics.sql"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+# --- rest -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_need_that_waits_or_runs_is_not_at_rest(state):
+    assert not at_rest({"a", "b"}, {"a": {"done": 5}, "b": {state: 1}})
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "gone"])
+def test_needs_that_have_come_to_an_end_are_at_rest(state):
+    assert at_rest({"a", "b"}, {"a": {state: 1}, "other": {"running": 1}})
+
+
+def test_who_needs_nobody_may_always_start():
+    assert at_rest(set(), {"a": {"running": 1}})
+
+
+def test_the_service_with_the_fewest_items_running_claims_first():
+    services: list[Service] = [Clicks(), Dumps()]
+    assert [s.name for s in order_of_claims(services, {"clicks": 2})] == ["dumps", "clicks"]
+
+
+# --- derived work -----------------------------------------------------------------------------
+
+
+def test_derived_work_runs_after_its_needs_and_once(house):
+    house.log(LOG, "a")
+    house.ingest()
+    house.ingest()
+    assert (len(Times.told), len(Report.told)) == (1, 1)
+    services = [run.service for run in house.queue.runs()]
+    assert services == ["clicks", "times", "report"]
+
+
+def test_the_first_time_everything_is_done(house):
+    house.log(LOG, "a")
+    house.ingest()
+    assert Times.told == [None]
+
+
+def test_later_only_what_was_touched_is_done_again(house):
+    house.log(LOG, "a")
+    house.ingest()
+    house.log(OTHER, "b")
+    house.ingest()
+    assert Times.told == [None, frozenset({"b"})]
+
+
+def test_what_a_changed_file_touched_before_is_done_again_too(house):
+    house.log(LOG, "a")
+    house.ingest()
+    house.log(LOG, "b and more")
+    house.ingest()
+    assert Times.told[-1] == frozenset({"a", "b and more"})
+
+
+def test_a_week_with_new_dumps_and_no_new_clicks_runs_what_needs_both(house):
+    house.log(LOG, "a")
+    deliver_dump(house)
+    house.ingest()
+    deliver_dump(house, "other rows")
+    house.ingest()
+    assert (len(Times.told), len(Report.told)) == (1, 2)
+    assert Report.told[-1] == frozenset({"dump"})
+
+
+def test_new_clicks_without_dumps_run_what_needs_both(house):
+    house.log(LOG, "a")
+    house.ingest()
+    assert len(Report.told) == 1
+
+
+def test_nothing_new_runs_nothing(house):
+    house.log(LOG, "a")
+    house.ingest()
+    assert house.ingest() == 0
+
+
+def test_a_touched_file_of_equal_bytes_runs_nothing_derived(house):
+    path = house.log(LOG, "a")
+    house.ingest()
+    path.touch()
+    house.ingest()
+    assert len(Times.told) == 1
+
+
+def test_without_any_file_nothing_derived_runs(house):
+    assert house.ingest() == 0
+
+
+def test_new_rules_do_everything_again(house, monkeypatch):
+    house.log(LOG, "a")
+    house.ingest()
+    monkeypatch.setattr(Times, "rules", "other rules")
+    house.ingest()
+    assert Times.told == [None, None]
+
+
+def test_failed_files_do_not_hold_up_the_others_for_ever(house):
+    house.log(LOG, "defect")
+    house.log(OTHER, "b")
+    house.ingest()
+    assert Times.told == []
+    for _ in range(house.settings.max_attempts):
+        claim = house.queue.claim("clicks", "worker")
+        if claim:
+            house.queue.reject(claim, "defect", "")
+        house.queue.retry()
+    house.queue.reject(house.queue.claim("clicks", "worker"), "defect", "")
+    house.ingest()
+    assert len(Times.told) == 1
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_derived_work_waits_while_a_need_waits_or_runs(house, is_running):
+    house.log(LOG, "a")
+    house.ingest()
+    house.log(OTHER, "b")
+    scan(house.settings, house.registry, house.queue, settle_seconds=0)
+    if is_running:
+        assert house.queue.claim("clicks", "worker") is not None
+    scheduler = Scheduler(house.settings, house.registry, house.queue)
+    scheduler._queue_derived()
+    assert "queued" not in house.queue.states()["times"]
+    assert [service.name for service in scheduler._may_start()] == (
+        [] if is_running else ["clicks"]
+    )
+
+
+def test_derived_work_that_was_queued_waits_when_new_files_arrive_first(house):
+    house.log(LOG, "a")
+    house.ingest()
+    scheduler = Scheduler(house.settings, house.registry, house.queue)
+    house.log(OTHER, "b")
+    scan(house.settings, house.registry, house.queue, settle_seconds=0)
+    house.queue.commit(house.queue.claim("clicks", "worker"), Result(touches=["b"]))
+    scheduler._queue_derived()
+    house.log("demox-edx-events-2014-03-06.log", "c")
+    scan(house.settings, house.registry, house.queue, settle_seconds=0)
+    assert [service.name for service in scheduler._may_start()] == ["clicks"]
+
+
+def test_what_needs_derived_work_waits_while_that_waits(house):
+    house.log(LOG, "a")
+    house.ingest()
+    deliver_dump(house)
+    house.log(OTHER, "b")
+    house.ingest()
+    assert Report.told[-1] == frozenset({"b", "dump"})
+
+
+def test_news_during_derived_work_are_seen_by_the_next(house, monkeypatch):
+    house.log(LOG, "a")
+
+    def derive(service: Times, run: DerivedRun) -> None:
+        service.told.append(run.touched)
+        if len(service.told) == 1:
+            house.log(OTHER, "b")
+            scan(house.settings, house.registry, house.queue, settle_seconds=0)
+
+    monkeypatch.setattr(Times, "derive", derive)
+    house.ingest()
+    house.ingest()
+    assert Times.told == [None, frozenset({"b"})]
+
+
+# --- wishes -----------------------------------------------------------------------------------
+
+
+def test_who_asks_for_a_scan_is_told_of_its_end(house):
+    wishes = Wishes()
+    assert wishes.ask_for_scan(timeout=0) is False
+    assert wishes.scan.is_set()
+
+
+def test_who_asks_during_a_scan_waits_for_the_next_one():
+    wishes = Wishes()
+    with wishes.scanning():
+        assert wishes.ask_for_scan(timeout=0) is False
+    assert wishes.scan.is_set()
+
+
+def test_a_single_pass_does_not_wait_for_what_an_outage_holds_up(house):
+    house.log(LOG, event("a"))
+    scan(house.settings, house.registry, house.queue, settle_seconds=0)
+    claim = house.queue.claim("clicks", "worker")
+    house.queue.release(claim, "unavailable", "no space", delay=5)
+    assert not Scheduler(house.settings, house.registry, house.queue)._worth_waiting()
+
+
+def test_a_single_pass_waits_for_a_short_back_off(house):
+    house.log(LOG, event("a"))
+    scan(house.settings, house.registry, house.queue, settle_seconds=0)
+    claim = house.queue.claim("clicks", "worker")
+    house.queue.fail(claim, "defect", "", max_attempts=5)
+    assert Scheduler(house.settings, house.registry, house.queue)._worth_waiting()
