@@ -96,7 +96,7 @@ def _tell(registry: Registry, queue: Queue, since: int, scheduler: Scheduler, ou
     for name, did in totals.items():
         if did.copies:
             out.print(
-                f"{name}: {did.copies:,} copies of other files; 'status NAME' tells of which."
+                f"{name}: copies of other files: {did.copies:,}; 'status NAME' tells of which."
             )
         for note in did.sentences():
             out.print(f"{name}: {note}", markup=False, highlight=False)

@@ -21,6 +21,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from optimus.errors import (
     BadFileError,
     LostClaimError,
@@ -213,7 +215,7 @@ class Worker:
         for relative in published:
             try:
                 return footer(self._settings.lake_path / relative).get("content_sha256")
-            except FileNotFoundError:
+            except (FileNotFoundError, pa.ArrowInvalid):
                 continue
         return None
 

@@ -215,6 +215,11 @@ def _files_below(folder: Path, remarks: list[str]) -> Iterator[Path]:
             yield from _files_below(path, remarks)
 
 
+def _remark_foreign(path: Path, remarks: list[str]) -> None:
+    if not path.name.startswith("."):
+        remarks.append(f"{path} is no file that belongs here; left alone.")
+
+
 def _is_unicode(name: str) -> bool:
     """Bytes that are no UTF-8 come as lone surrogates, which no database takes."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
@@ -226,7 +231,10 @@ def _add_logs(package: Package, folder: Path, prefix: str) -> None:
     top = _latest(folder, package.remarks) or folder
     for path in _files_below(top, package.remarks):
         name = parse_name(path.name)
-        if name is None or name.kind is not FileKind.events or not path.name.startswith(prefix):
+        if name is None or name.kind is not FileKind.events:
+            _remark_foreign(path, package.remarks)
+            continue
+        if not path.name.startswith(prefix):
             continue
         parent = path.parent.relative_to(top)
         package.logs.append(
@@ -279,8 +287,8 @@ def _add_state(package: Package, deliveries: list[_Delivery], prefix: str) -> No
             name = parse_name(path.name)
             if name and name.kind is not FileKind.events and path.name.startswith(prefix):
                 named.append((delivery, path, name))
-            elif name is None and not path.name.startswith("."):
-                package.remarks.append(f"{path.name} is no file of a data package; left alone.")
+            elif name is None or name.kind is FileKind.events:
+                _remark_foreign(path, package.remarks)
         folders += [(delivery, path) for path in _course_folders(delivery.folder, prefix)]
     courses = _courses(named, folders)
     for delivery, path, name in named:

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ class Daemon:
                 commands.command("run"), **surroundings(), stdout=terminal, stderr=terminal
             )
         self.port = 0
-        until(lambda: self._find_port() or self.process.poll() is not None)
+        until(lambda: self.process.poll() is not None or (self._find_port() and self._answers()))
 
     def _find_port(self) -> bool:
         for line in reversed(self.log.read_text().splitlines()):
@@ -115,6 +116,12 @@ class Daemon:
                 self.port = int(line.rpartition(":")[2].partition("/")[0])
                 return True
         return False
+
+    def _answers(self) -> bool:
+        try:
+            return self.get("/health")[0] == HTTPStatus.OK
+        except urllib.error.URLError:
+            return False
 
     def get(self, route: str, **headers: str) -> tuple[int, Any]:
         """Status and JSON of an answer."""

@@ -59,11 +59,6 @@ def test_a_pass_with_a_file_that_fails_exits_with_1_and_names_it(office):
     assert BAD in office.once.stdout
 
 
-def test_what_edx_itself_could_not_make_is_no_failure(commands):
-    (commands.logs / f"{LOG}.failed").write_text("Traceback")
-    assert commands.run("once").returncode == 0
-
-
 @pytest.mark.parametrize(
     "arguments",
     [

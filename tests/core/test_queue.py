@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from optimus.errors import LostClaimError, SettingsError
-from optimus.queue.records import Claim, Observed, Result, back_off
+from optimus.queue.records import SENDERS_OWN, Claim, Observed, Result, back_off
 from optimus.queue.store import DEATHS_ALLOWED, LEASE_SECONDS, Queue
 from tests.core.queue_steps import A, B, X, claimed, done, file, reserved, row, taken
 
@@ -244,6 +244,12 @@ def test_a_retry_leaves_alone_what_is_done_and_what_is_gone(queue):
     queue.observe([file(B)])
     queue.vanish("logs", {file(A).identity})
     assert queue.retry() == 0
+
+
+def test_what_edx_itself_could_not_make_is_a_problem_and_no_failure(queue):
+    queue.reject(taken(queue, A), SENDERS_OWN, "edX could not make this file.")
+    assert [row.name for row in queue.problems()] == [A]
+    assert queue.failures() == []
 
 
 # --- what others read -------------------------------------------------------------------------
