@@ -148,7 +148,7 @@ def answer_query(settings: Settings, sql: str, out: Console, form: str) -> None:
             writer.writerow(names)
             writer.writerows(_rows(reader))
         elif form == "json":
-            _print_json([dict(zip(names, row, strict=True)) for row in _rows(reader)])
+            _print_json_rows(names, _rows(reader))
         else:
             _print_table(out, names, _rows(reader))
     except duckdb.Error as error:
@@ -316,6 +316,16 @@ def _text(reject: Reject, *, masked: bool) -> str:
 
 def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
+
+
+def _print_json_rows(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
+    """An array of objects, written a row at a time: a result may be larger than the memory."""
+    separator = "["
+    for row in rows:
+        record = json.dumps(dict(zip(names, row, strict=True)), default=_plain, ensure_ascii=False)
+        sys.stdout.write(f"{separator}\n  {record}")
+        separator = ","
+    sys.stdout.write("[]\n" if separator == "[" else "\n]\n")
 
 
 def _plain(value: Any) -> Any:
