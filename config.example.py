@@ -5,62 +5,64 @@ JSON. Relative paths start at the folder of ingestor.py. './ingestor.py check' s
 wrong with them.
 """
 
+import os
+
 # Folders that hold data packages: clickstream_logs/ and database_state/.
-# DATA_PATHS = ["data"]
+DATA_PATHS = ["data"]
 
 # Take only tracking logs whose name starts with this, such as 'uqx-edx-'.
-# CLICKSTREAM_PREFIX = ""
+CLICKSTREAM_PREFIX = ""
 
 # Take only database dumps and courses whose name starts with this.
-# DBSTATE_PREFIX = ""
+DBSTATE_PREFIX = ""
 
 # Services that do not run, by folder name or original spelling.
-# IGNORE_SERVICES = []
+IGNORE_SERVICES = []
 
 # Where the queue, the logs, the locks and rejects live.
-# STATE_PATH = "var"
+STATE_PATH = "var"
 
 # The folder of Parquet files that queries read.
-# LAKE_PATH = "var/lake"
+LAKE_PATH = "var/lake"
 
 # Where CSV files are written.
-# EXPORT_PATH = "var/exports"
+EXPORT_PATH = "var/exports"
 
 # Where course_structure/<course>.json is written.
-# WWW_PATH = "www"
+WWW_PATH = "www"
 
 # Files ingested at the same time.
-# WORKERS = 2
+WORKERS = os.cpu_count()
 
 # Seconds between two full looks at the data folders.
-# SCAN_INTERVAL = 300
+SCAN_INTERVAL = 300
 
 # Seconds a file must rest unchanged before it is read.
-# SETTLE_SECONDS = 10.0
+SETTLE_SECONDS = 10.0
 
 # Tries before an item that fails for unknown reasons rests.
-# MAX_ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 
 # Seconds without progress after which a worker is replaced.
-# STALL_SECONDS = 600
+STALL_SECONDS = 600
 
 # Seconds that running files get to stop by themselves.
-# STOP_TIMEOUT = 8.0
+STOP_TIMEOUT = 8.0
 
 # A file with more rejects than this share of its lines, and over 100, fails.
-# MAX_REJECT_SHARE = 0.05
+MAX_REJECT_SHARE = 0.05
 
 # Certificate statuses that count as certified in person_course.
-# CERTIFIED_STATUSES = ["downloadable", "audit_passing"]
+CERTIFIED_STATUSES = ["downloadable", "audit_passing"]
 
 # A country .mmdb file; else services/ip_to_country/lib/ is looked through.
-# GEOIP_COUNTRY_DB = None
+GEOIP_COUNTRY_DB = None
 
 # A city .mmdb file; else services/ip_to_country/lib/ is looked through.
-# GEOIP_CITY_DB = None
+GEOIP_CITY_DB = None
 
 # The address the REST API listens on.
-# API_HOST = "127.0.0.1"
+API_HOST = "127.0.0.1"
 
 # The port of the REST API.
-# API_PORT = 8850
+API_PORT = 8850

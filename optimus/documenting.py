@@ -25,6 +25,8 @@ Each one can be given in the environment as well, where it wins: OPTIMUS_<NAME>,
 JSON. Relative paths start at the folder of ingestor.py. './ingestor.py check' says what is
 wrong with them.
 """
+
+import os
 '''
 GENERATED = "<!-- Written by `make docs` from the code. Change the code, not this page. -->\n"
 
@@ -59,8 +61,8 @@ def _example() -> str:
     for name, field in Settings.model_fields.items():
         value = _default(field, name)
         lines.append(f"# {field.description}")
-        lines.append(f"# {name.upper()} = {2 if name == 'workers' else value}\n")
-    return "\n".join(lines)
+        lines.append(f"{name.upper()} = {'os.cpu_count()' if name == 'workers' else value}\n")
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _settings_page() -> str:
