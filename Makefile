@@ -28,7 +28,7 @@ run: setup  ## Watch the data folders and ingest what arrives, until stopped
 	@$(BIN)/python ingestor.py run
 
 test: check  ## Lint, types, layers, and all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup-dev
 	@$(BIN)/ruff format --check .

@@ -183,6 +183,16 @@ class FileRun(Run):
             yield chunk
             self.tick(delivered.bytes_read)
 
+    def chunks_again(self, longest: int = LONGEST_LINE) -> Iterator[Chunk]:
+        """The file's lines once more, for what is known at its end only."""
+        again = DeliveredFile(self.file.path)
+        try:
+            for chunk in again.chunks(longest):
+                yield chunk
+                self.tick()
+        finally:
+            again.close()
+
     def read(self, limit: int) -> bytes:
         """The whole content of a small file.
 

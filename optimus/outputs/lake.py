@@ -56,13 +56,16 @@ class LakeWriter:
         """Send the rows of a staged file through ``change``, a batch at a time."""
         staged = self._staging.path_for(self.root / relative)
         again = staged.with_name(f"{staged.stem}.again{staged.suffix}")
-        with (
-            pq.ParquetFile(staged) as before,
-            LakeFile(again, before.schema_arrow, self._origin) as after,
-        ):
-            for batch in before.iter_batches():
-                after.write(change(batch))
-        again.replace(staged)
+        try:
+            with (
+                pq.ParquetFile(staged) as before,
+                LakeFile(again, before.schema_arrow, self._origin) as after,
+            ):
+                for batch in before.iter_batches():
+                    after.write(change(batch))
+            again.replace(staged)
+        finally:
+            again.unlink(missing_ok=True)
 
     def drop(self, relative: str) -> None:
         """Take back a staged file: what it holds must not be published."""

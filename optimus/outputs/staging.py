@@ -5,6 +5,7 @@ file is forced to the disk and then renamed. A reader sees the old file or the n
 a crash leaves nothing but hidden files, which ``sweep`` removes.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from optimus.errors import OutputUnavailableError
 SUFFIX = ".tmp"
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
+LONGEST_NAME = 240
+"""Bytes of a file name; the systems allow 255, and what is rewritten needs a few more."""
 
 
 class Staging:
@@ -37,9 +40,14 @@ class Staging:
         """
         if final not in self._staged:
             make_folder(final.parent)
-            hidden = f".{final.name[:200]}.{self._mark}{SUFFIX}"
-            self._staged[final] = final.with_name(hidden)
+            self._staged[final] = final.with_name(self._hidden(final.name))
         return self._staged[final]
+
+    def _hidden(self, name: str) -> str:
+        hidden = f".{name}.{self._mark}{SUFFIX}"
+        if len(os.fsencode(hidden)) <= LONGEST_NAME:
+            return hidden
+        return f".{hashlib.sha256(name.encode()).hexdigest()}.{self._mark}{SUFFIX}"
 
     def write_bytes(self, final: Path, content: bytes) -> None:
         """Stage a small file whole."""

@@ -33,11 +33,18 @@ TEXTS = (
     "time",
 )
 CAPTURED_IN_CONTEXT = ("event_source", "username", "session", "ip", "host", "agent", "page")
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)",
+    re.DOTALL,
+)
+"""An escape in JSON text; both halves of a surrogate pair together."""
+LONE_SURROGATE = 6
+DIGITS_OF_INT64 = 19
 INT64 = range(-(2**63), 2**63)
-UTC_OFFSET = "+00:00"
-DATE_AND_TIME = 19
-WITH_MICROSECONDS = 26
+CANONICAL_TIME = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(?!000000)\d{6})?\+00:00", re.ASCII
+)
 EARLIEST_EPOCH, LATEST_EPOCH = 0, 253_402_300_799
 
 Text = str | None
@@ -116,6 +123,8 @@ def read_event(line: bytes) -> Event:
     try:
         fields = _decode_event(line)
         extra, repaired = None, None
+        if fields.event_type is None:
+            _fill_captured(fields)
     except (msgspec.DecodeError, RecursionError):
         fields, members, repaired = _read_unusual(line)
         extra = members or None
@@ -135,11 +144,10 @@ def parse_time(value: object) -> str | None:
     Returns:
         None when it is no moment between the years 1 and 9999.
     """
-    if isinstance(value, dict):
-        value = value.get("$date")
-        if _is_number(value):
-            value = value / 1000
     try:
+        if isinstance(value, dict):
+            value = value.get("$date")
+            value = value / 1000 if _is_number(value) else value
         if isinstance(value, str):
             moment = datetime.fromisoformat(value.strip())
             moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
@@ -158,13 +166,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 def _is_canonical(time: str) -> bool:
     """Whether the text can be made again from the moment it names."""
-    if not time.endswith(UTC_OFFSET):
-        return False
-    if len(time) == WITH_MICROSECONDS + len(UTC_OFFSET):
-        shape_is_right = time[10] == "T" and time[19:26] != ".000000"
-    else:
-        shape_is_right = len(time) == DATE_AND_TIME + len(UTC_OFFSET) and time[10] == "T"
-    if not shape_is_right:
+    if CANONICAL_TIME.fullmatch(time) is None:
         return False
     try:
         datetime.fromisoformat(time)
@@ -201,7 +203,7 @@ def _looked_up(context: bytes) -> tuple[object, str | None, str | None, str | No
     try:
         known = _decode_context(context)
     except msgspec.DecodeError:
-        loose = orjson.loads(context)
+        loose = _loose(context)
         if not isinstance(loose, dict):
             return None, None, None, None
         texts = (loose.get(name) for name in ("course_id", "org_id", "path"))
@@ -215,7 +217,7 @@ def _whole_number(value: object) -> int | None:
         value = value.strip()
         if not (value.isascii() and value.isdigit()):
             return None
-        value = int(value) if len(value) <= 19 else None  # noqa: PLR2004 - digits of 2**63
+        value = int(value) if len(value) <= DIGITS_OF_INT64 else None
     if isinstance(value, bool) or not isinstance(value, int) or value not in INT64:
         return None
     return value
@@ -230,7 +232,7 @@ def _read_unusual(line: bytes) -> tuple[EventFields, dict[str, bytes | msgspec.R
         context=members.pop("context", NOTHING),
     )
     for key, raw in members.items():
-        value = msgspec.json.decode(raw) if key in TEXTS else raw
+        value = _loose(raw) if key in TEXTS else raw
         if key in TEXTS and isinstance(value, str | None):
             setattr(fields, key, value)
         else:
@@ -238,7 +240,7 @@ def _read_unusual(line: bytes) -> tuple[EventFields, dict[str, bytes | msgspec.R
             if key == "time":
                 fields.time = parse_time(value)
     if fields.time is None and "timestamp" in extra:
-        fields.time = parse_time(msgspec.json.decode(extra["timestamp"]))
+        fields.time = parse_time(_loose(extra["timestamp"]))
     if fields.event_type is None:
         _fill_captured(fields)
     return fields, extra, repaired
@@ -247,7 +249,7 @@ def _read_unusual(line: bytes) -> tuple[EventFields, dict[str, bytes | msgspec.R
 def _fill_captured(fields: EventFields) -> None:
     """An event as it was before it was logged keeps the common fields in its context."""
     fields.event_type = fields.name
-    context = orjson.loads(bytes(fields.context) or b"null")
+    context = _loose(bytes(fields.context) or b"null")
     if isinstance(context, dict):
         for key in CAPTURED_IN_CONTEXT:
             value = context.get(key)
@@ -268,28 +270,44 @@ def _members(line: bytes) -> tuple[dict[str, msgspec.Raw], str | None]:
     try:
         return _decode_members(text), repaired
     except (msgspec.DecodeError, RecursionError):
-        return _decode_members(_mended(text)), "surrogate"
-
-
-def _mended(text: bytes) -> bytes:
-    """Replace lone surrogates, the one fault that leaves a JSON object readable.
-
-    Raises:
-        BadRecordError: the text has another fault.
-    """
+        mended = ESCAPE.sub(_without_lone_surrogate, text)
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise _too_deep() from error
+        return _decode_members(mended), "surrogate"
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _what_is_wrong(text) from error
+
+
+def _without_lone_surrogate(escape: re.Match[bytes]) -> bytes:
+    """Half a character is none: the one fault that leaves a JSON object readable."""
+    return rb"\ufffd" if len(escape[0]) == LONE_SURROGATE else escape[0]
+
+
+def _loose(raw: bytes | msgspec.Raw) -> Any:
+    """Any JSON value; numbers that no machine can hold are infinite, and stop nobody."""
+    try:
+        return orjson.loads(bytes(raw))
+    except orjson.JSONDecodeError:
+        return json.loads(bytes(raw), parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= DIGITS_OF_INT64 else float(digits)
+
+
+def _what_is_wrong(text: bytes) -> BadRecordError:
+    """Ask a reader that says where a text stops to be JSON."""
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except BadRecordError as error:
+        return error
+    except RecursionError:
+        return _too_deep()
     except ValueError as error:
-        raise _what_is_wrong(text, error) from error
-    if not isinstance(value, dict):
-        raise BadRecordError("not_object", "the line is JSON, but no object")
-    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return LONE_SURROGATE.sub("\ufffd", written).encode()
+        return _where_it_stops(text, error)
+    return BadRecordError("not_json", "the line is no JSON that all readers agree on")
 
 
-def _what_is_wrong(text: bytes, error: ValueError) -> BadRecordError:
+def _where_it_stops(text: bytes, error: ValueError) -> BadRecordError:
     message = str(error)
     if message.startswith("Extra data"):
         return BadRecordError("trailing_data", "there is something after the object")

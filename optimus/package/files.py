@@ -93,12 +93,7 @@ class Chunk:
         offset = self.offset
         for number, line in enumerate(self.lines, self.first_line):
             yield number, offset, line
-            offset += _length_of([line])
-
-    def offset_of(self, line: int) -> int:
-        """Byte offset of one of its lines, given by number."""
-        before = self.lines[: line - self.first_line]
-        return self.offset + _length_of(before)
+            offset += 1 + (line.length if isinstance(line, TooLong) else len(line))
 
 
 class _Hashed(io.RawIOBase):

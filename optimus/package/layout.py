@@ -386,7 +386,13 @@ def _keep_one_per_source(files: list[PackageFile], remarks: list[str]) -> None:
     would undo it at every scan. The same name in another base is another source.
     """
     kept: dict[tuple[str, Path], PackageFile] = {}
-    for file in sorted(files, key=lambda f: (f.source, f.failed, len(f.path.suffixes), f.path)):
+    order = {base: place for place, base in enumerate(dict.fromkeys(f.base for f in files))}
+
+    def precedence(file: PackageFile) -> tuple[str, int, bool, int, Path]:
+        packings = len(file.path.suffixes)
+        return file.source, order[file.base], file.failed, packings, file.path
+
+    for file in sorted(files, key=precedence):
         if file.path.suffix == ".gpg":
             remarks.append(f"{file.path} is encrypted and is left alone. Decrypt it.")
             continue

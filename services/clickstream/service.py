@@ -79,17 +79,17 @@ class _Batch:
 
     def take(self, chunk: Chunk) -> None:
         """Read the lines of a chunk."""
-        for number, line in enumerate(chunk.lines, chunk.first_line):
+        for number, offset, line in chunk.numbered():
             if isinstance(line, TooLong):
                 detail = f"{line.length:,} bytes; only the beginning is kept here"
-                self._reject(chunk, number, BadRecordError("line_too_long", detail), line.head)
+                self._reject(number, offset, BadRecordError("line_too_long", detail), line.head)
             elif line.isspace() or not line:
                 self._run.counts["blank"] += 1
             else:
                 try:
                     event = read_event(line)
                 except BadRecordError as error:
-                    self._reject(chunk, number, error, line)
+                    self._reject(number, offset, error, line)
                     continue
                 self._lines.append(number)
                 self._events.append(event)
@@ -116,9 +116,8 @@ class _Batch:
         run.tick(rows=len(self._lines))
         self._lines, self._events, self._hashes = [], [], []
 
-    def _reject(self, chunk: Chunk, number: int, error: BadRecordError, raw: bytes) -> None:
+    def _reject(self, number: int, offset: int, error: BadRecordError, raw: bytes) -> None:
         self._run.counts["lines"] += 1
-        offset = chunk.offset_of(number)
         self._run.reject(number, offset, error.reason, error.detail, raw)
 
 

@@ -60,6 +60,7 @@ class DiscussionForums(FileService):
             posts.write()
         if posts.superseded:
             run.lake.rewrite(path, posts.without_superseded)
+            posts.set_superseded_aside()
         run.touches.add(course_touch(course.database))
 
 
@@ -78,8 +79,7 @@ class _Posts:
         self._run = run
         self._output = output
         self._rows: list[dict[str, Any]] = []
-        self._places: dict[bytes, tuple[int, int]] = {}
-        self._offsets: dict[int, int] = {}
+        self._lines: dict[bytes, int] = {}
         self.superseded: dict[int, int] = {}
 
     def take(self, chunk: Chunk) -> None:
@@ -103,20 +103,19 @@ class _Posts:
         self._rows = []
 
     def without_superseded(self, posts: pa.RecordBatch) -> pa.RecordBatch:
-        """Leave out the older versions, and set them aside."""
-        kept = []
-        for index, line in enumerate(cast(list[int], posts["line"].to_pylist())):
-            later = self.superseded.get(line)
-            if later is None:
-                kept.append(index)
-                continue
-            error = BadRecordError("superseded", f"line {later:,} is a later version of the post")
-            document: str = posts["document"][index].as_py()
-            self._run.reject(
-                line, self._offsets[line], error.reason, error.detail, document.encode()
-            )
-            self._run.counts["rows"] -= 1
-        return posts.take(pa.array(kept, pa.int64()))
+        """Leave out the older versions."""
+        lines = cast(list[int], posts["line"].to_pylist())
+        return posts.filter(pa.array([line not in self.superseded for line in lines], pa.bool_()))
+
+    def set_superseded_aside(self) -> None:
+        """Read the older versions once more, for their bytes, and set them aside."""
+        self._run.counts["rows"] -= len(self.superseded)
+        for chunk in self._run.chunks_again(LONGEST_POST):
+            for number, offset, line in chunk.numbered():
+                later = self.superseded.get(number)
+                if later is not None and isinstance(line, bytes):
+                    detail = f"line {later:,} is a later version of the post"
+                    self._run.reject(number, offset, "superseded", detail, line)
 
     def _parse(self, number: int, offset: int, line: bytes) -> None:
         try:
@@ -130,11 +129,9 @@ class _Posts:
             self._run.repair(number, offset, "unusable_date", line)
         row = post_row(post, number)
         key = bytes.fromhex(row["_id"])
-        if key in self._places:
-            older, older_offset = self._places[key]
-            self.superseded[older] = number
-            self._offsets[older] = older_offset
-        self._places[key] = number, offset
+        if key in self._lines:
+            self.superseded[self._lines[key]] = number
+        self._lines[key] = number
         self._rows.append(row)
 
     def _reject(self, number: int, offset: int, error: BadRecordError, raw: bytes) -> None:

@@ -13,6 +13,9 @@ from optimus.queue.records import Claim, Observed
 from optimus.queue.store import Queue
 from tests.core.commands import Commands
 
+# One process has the fixture of the module; others would make it again.
+pytestmark = pytest.mark.xdist_group("commands")
+
 LOG = "demox-edx-events-2014-03-04.log"
 BAD = "demox-edx-events-2014-03-05.log.gz"
 GOOD = '{"event_type": "a", "username": "ada", "time": "2014-03-04T05:06:07+00:00"}'

@@ -71,6 +71,14 @@ def test_a_worker_that_makes_no_progress_is_replaced_and_its_file_charged(house,
     assert not is_alive(number)
 
 
+def test_a_stop_while_a_worker_is_still_starting_charges_nobody(house, pool):
+    house.log(LOG, event("a"))
+    house.scan()
+    pool.start(house.claim())
+    pool.stop(timeout=5.0)
+    assert (house.source().state, house.source().attempts) == ("queued", 0)
+
+
 def test_a_stop_ends_also_a_worker_that_does_not_listen(house, pool):
     number = at_work(house, pool)
     os.kill(number, signal.SIGSTOP)
