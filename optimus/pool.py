@@ -42,6 +42,7 @@ class Pool:
         self._context = multiprocessing.get_context("spawn")
         self._children: list[_Child] = []
         self._renewed_at = 0.0
+        self._stopping = False
 
     @property
     def has_room(self) -> bool:
@@ -81,6 +82,7 @@ class Pool:
 
     def stop(self, timeout: float) -> None:
         """Ask every process to put its item back, and end those that do not."""
+        self._stopping = True
         for child in self._children:
             _signal(child, signal.SIGTERM)
         deadline = time.monotonic() + timeout
@@ -90,7 +92,7 @@ class Pool:
             if child.claim is not None:
                 _signal(child, signal.SIGKILL)
                 child.process.join()
-                self._queue.release(child.claim, "stopped", "Stopped by the operator.", delay=0)
+                self._put_back(child.claim)
             else:
                 self._dismiss(child)
         self._children.clear()
@@ -129,13 +131,19 @@ class Pool:
         child.process.join(timeout=5)
         self._children.remove(child)
         child.connection.close()
-        if child.claim is not None:
+        if child.claim is not None and self._stopping:
+            # The signal came before the process was ready to take it.
+            self._put_back(child.claim)
+        elif child.claim is not None:
             log.error("the worker of %s died (%s)", child.claim.name, child.process.exitcode)
             self._queue.died(
                 child.claim,
                 f"The worker process died on this file (exit code {child.process.exitcode}); "
                 "too little memory is the usual reason.",
             )
+
+    def _put_back(self, claim: Claim) -> None:
+        self._queue.release(claim, "stopped", "Stopped by the operator.", delay=0)
 
     def _replace_stalled(self) -> None:
         for child in self._children:

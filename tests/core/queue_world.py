@@ -4,7 +4,7 @@ The workers go through the steps of ``optimus.worker`` one at a time, so that an
 happen between two of them. Content is a number; content 0 is damaged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class World:
         lake: what each source has published.
         tries: the workers that are at work, zombies too.
         held: the claims that are valid, by source: epoch and end of the lease.
+        claims: every claim there ever was.
         struck: sources that failed or died through no fault of their content.
     """
 
@@ -51,6 +52,7 @@ class World:
         self.tries: dict[str, Try] = {}
         self.held: dict[str, tuple[int, float]] = {}
         self.struck: set[str] = set()
+        self.claims: list[Claim] = []
         self.names: set[str] = set()
         self.epochs: dict[str, int] = {}
         self.tried: dict[str, str] = {}
@@ -88,6 +90,7 @@ class World:
         assert claim.epoch > self.epochs.get(name, 0), "the epoch must rise"
         self.epochs[name] = claim.epoch
         self.held[name] = claim.epoch, self.now + LEASE_SECONDS
+        self.claims.append(claim)
         if any(other.claim.name == name for other in self.tries.values()):
             # A stalled predecessor still holds the lock of this source.
             self.queue.release(claim, "unavailable", "still held", 15.0)
@@ -120,13 +123,13 @@ class World:
         attempt.content, attempt.mark = self.disk[attempt.claim.name]
         if attempt.claim.done_sha256 == sha256(attempt.content):
             self._commit_as(worker, Result("unchanged", sha256=sha256(attempt.content)))
-        elif attempt.content == DAMAGED:
-            self._end(worker, lambda claim: self.queue.reject(claim, "damaged", "damaged"))
         else:
             attempt.step = "reserve"
 
     def _reserve(self, worker: str, attempt: Try) -> None:
-        if self.disk.get(attempt.claim.name) != (attempt.content, attempt.mark):
+        if attempt.content == DAMAGED:
+            self._end(worker, lambda claim: self.queue.reject(claim, "damaged", "damaged"))
+        elif self.disk.get(attempt.claim.name) != (attempt.content, attempt.mark):
             self.release(worker, "changed", 15.0)
         elif self.holds(attempt.claim):
             attempt.twin = self._reserved(attempt)
@@ -177,14 +180,34 @@ class World:
         else:
             del self.tries[worker]
 
-    def _end(self, worker: str, how: Any) -> None:
+    def _end(self, worker: str, how: Callable[[Claim], None]) -> None:
         claim = self.tries.pop(worker).claim
-        before = tuple(self.rows()[claim.name])
-        how(claim)
         if self.holds(claim):
+            how(claim)
             del self.held[claim.name]
         else:
-            assert tuple(self.rows()[claim.name]) == before, "a lost claim changed the row"
+            self._change_nothing(claim, how)
+
+    def _change_nothing(self, claim: Claim, how: Callable[[Claim], None]) -> None:
+        before = tuple(self.rows()[claim.name])
+        how(claim)
+        assert tuple(self.rows()[claim.name]) == before, "a lost claim changed the row"
+
+    def haunt(self) -> None:
+        """The claims that were lost are used once more: none of them can do anything."""
+        for claim in [claim for claim in self.claims[-3:] if not self.holds(claim)]:
+            for deed in (self.queue.still_mine, self._reserve_again, self._commit_again):
+                with pytest.raises(LostClaimError):
+                    deed(claim)
+            self._change_nothing(claim, lambda claim: self.queue.release(claim, "x", "x", 0.0))
+            self._change_nothing(claim, lambda claim: self.queue.reject(claim, "x", "x"))
+            self._change_nothing(claim, lambda claim: self.queue.renew([(claim, {})]))
+
+    def _reserve_again(self, claim: Claim) -> None:
+        self.queue.reserve(claim, sha256(1), [claim.name], self._content_of)
+
+    def _commit_again(self, claim: Claim) -> None:
+        self.queue.commit(claim, Result(sha256=sha256(1)))
 
     # -- time and the operator ---------------------------------------------------------------
 

@@ -57,9 +57,9 @@ def states(commands: Commands) -> dict[str, int]:
 
 def row(commands: Commands) -> Any:
     queue = queue_of(commands)
-    [found] = queue.sources("clickstream") or [None]
+    found = queue.sources("clickstream")
     queue.close()
-    return found
+    return found[0] if found else None
 
 
 def is_in_the_middle(commands: Commands) -> bool:

@@ -26,6 +26,7 @@ CONTENTS = st.integers(DAMAGED, 3)
 WORKERS = ("one", "two")
 WORKER = st.sampled_from(WORKERS)
 STEPS = st.integers(1, 4)
+ENDS = st.sampled_from(["go on", "stop", "outage", "defect", "death", "silent death"])
 JUMPS = st.sampled_from([1.0, 11.0, 400.0, 3600.0, -50.0, -100_000.0])
 
 
@@ -71,10 +72,14 @@ class QueueModel(RuleBasedStateMachine):
         self.world.finish(worker)
 
     @precondition(lambda self: self.world.tries)
-    @rule(end=st.sampled_from(["stop", "outage", "defect", "death", "silent death"]))
+    @rule(end=ENDS)
     def break_off(self, end: str) -> None:
-        worker = next(iter(self.world.tries))
-        if end in ("stop", "outage"):
+        self._break_off(next(iter(self.world.tries)), end)
+
+    def _break_off(self, worker: str, end: str) -> None:
+        if end == "go on":
+            self.world.finish(worker)
+        elif end in ("stop", "outage"):
             self.world.release(worker, end, 0.0 if end == "stop" else 15.0)
         elif end == "defect":
             self.world.defect(worker)
@@ -85,6 +90,10 @@ class QueueModel(RuleBasedStateMachine):
     @rule()
     def renew(self) -> None:
         self.world.renew(next(iter(self.world.tries)))
+
+    @rule()
+    def haunt(self) -> None:
+        self.world.haunt()
 
     @rule(seconds=JUMPS)
     def jump_in_time(self, seconds: float) -> None:
@@ -129,7 +138,7 @@ class QueueModel(RuleBasedStateMachine):
         self.world.deliver(name, first)
         self.world.scan()
 
-    @rule(name=NAMES, twin=NAMES, content=CONTENTS, steps=STEPS)
+    @rule(name=NAMES, twin=NAMES, content=CONTENTS, steps=st.integers(0, 3))
     def copy_while_the_original_changes(
         self, name: str, twin: str, content: int, steps: int
     ) -> None:
@@ -140,6 +149,25 @@ class QueueModel(RuleBasedStateMachine):
         self.world.deliver(name, content)
         self.world.scan()
         self.work_to_the_end("two")
+
+    @rule(
+        content=CONTENTS, new=CONTENTS, steps=st.integers(0, 2), end=ENDS, times=st.integers(1, 3)
+    )
+    def change_while_it_is_tried(
+        self, content: int, new: int, steps: int, end: str, times: int
+    ) -> None:
+        name = ALL_NAMES[0]
+        self.world.rest()
+        self.world.deliver(name, content)
+        for number in range(times):
+            self.world.scan()
+            self.work("one", steps)
+            if number == times - 1:
+                self.world.deliver(name, new)
+                self.world.scan()
+            if "one" in self.world.tries:
+                self._break_off("one", end)
+            self.world.pass_time(LEASE_SECONDS + 1)
 
     @rule(content=CONTENTS, steps=st.lists(STEPS, min_size=3, max_size=6))
     def crash_among_equals(self, content: int, steps: list[int]) -> None:
