@@ -116,7 +116,9 @@ class Catalog:
         return self._connection(spill, self.tables() if tables is None else list(tables))
 
     def connect_confined(self, sql: str, spill: Path) -> duckdb.DuckDBPyConnection:
-        """A connection that can read the lake and nothing else, and write nothing.
+        """A connection that reaches the lake's files and no others.
+
+        What it may do with them is for ``check_one_select`` to say, which comes first.
 
         Args:
             sql: the statement it is for: only the schemas it may mean are opened.

@@ -27,6 +27,7 @@ DECLARED = (
     LakeTables(DUMPS, "{database}", "{table}", "dumps", newest=True),
     LakeTables("derived/{course}.parquet", "Person_Course", "personcourse_{course}", "one"),
     LakeTables("derived/*.parquet", "Person_Course", "personcourse", "all", empty=EMPTY),
+    LakeTables("named/*.parquet", "few", "named", "named", name_column="file", empty=EMPTY),
     LakeTables("few/**/*.parquet", "few", "columns", "deep", columns="n + 1 AS next"),
 )
 
@@ -96,6 +97,16 @@ def test_files_at_the_top_of_a_deep_pattern_count_too(lake):
     assert lake.ask("SELECT * FROM few.columns") == [{"next": 2}]
 
 
+@pytest.mark.parametrize("name", ["A_1", "it's", "a.b", "é"])
+def test_a_table_may_say_which_file_a_row_is_from(lake, name):
+    lake.add(f"named/{name}.parquet", n=1)
+    assert lake.ask("SELECT * FROM few.named") == [{"file": name, "n": 1}]
+
+
+def test_a_table_without_files_has_the_column_of_their_names_too(lake):
+    assert lake.ask("DESCRIBE few.named")[0]["column_name"] == "file"
+
+
 def test_one_file_may_be_in_several_tables(lake):
     lake.add("derived/A_1.parquet", n=1)
     lake.add("derived/B_2.parquet", n=2)
@@ -135,6 +146,7 @@ def test_a_lake_that_is_not_there_yet_has_its_empty_tables(tmp_path):
     catalog = Catalog(tmp_path / "nothing", DECLARED)
     assert [table.qualified for table in catalog.tables()] == [
         '"Person_Course"."personcourse"',
+        '"few"."named"',
         '"logs"."events"',
     ]
 
