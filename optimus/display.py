@@ -27,7 +27,6 @@ class Totals:
     rejects: int = 0
     seconds: float = 0.0
     copies: int = 0
-    unchanged: int = 0
     notes: dict[str, list[str]] = field(default_factory=dict)
 
     def sentences(self) -> list[str]:
@@ -47,7 +46,6 @@ def totals_since(queue: QueueReader, run_id: int) -> dict[str, Totals]:
         if row.outcome in ("done", "copy", "unchanged"):
             totals.files += 1
             totals.copies += row.outcome == "copy"
-            totals.unchanged += row.outcome == "unchanged"
         if row.outcome == "done":
             totals.rows += row.counts.get("rows", 0)
             totals.rejects += row.counts.get("rejects", 0)

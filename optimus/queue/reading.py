@@ -6,7 +6,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, func, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Select,
+    and_,
+    create_engine,
+    event,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.exc import DatabaseError
 
 from optimus.errors import OutputUnavailableError
@@ -14,6 +25,8 @@ from optimus.queue.records import SENDERS_OWN, Changes
 from optimus.queue.tables import migrate, run, source
 from optimus.touches import EVERYTHING
 
+PASSING = ("stopped", "changed")
+"""Reasons for waiting that go away by themselves."""
 CHANGING = ("done", "copy")
 """Outcomes of a run that may have changed an output."""
 
@@ -121,12 +134,10 @@ class QueueReader:
         return self._rows(query)
 
     def problems(self) -> list[Row[Any]]:
-        """What failed, and what waits for something to be mended."""
-        return [
-            row
-            for row in self.sources(states=["failed", "queued"])
-            if row.state == "failed" or row.reason not in (None, "stopped", "changed")
-        ]
+        """What failed, and what waits for something to be mended, by service and name."""
+        held_up = and_(source.c.state == "queued", source.c.reason.not_in(PASSING))
+        query = select(source).where(or_(source.c.state == "failed", held_up))
+        return self._rows(query.order_by(source.c.service, source.c.name))
 
     def failures(self) -> list[Row[Any]]:
         """Problems, but for the files that edX itself could not make."""
