@@ -31,6 +31,33 @@ EXPORT_PATH = "var/exports"
 # Where course_structure/<course>.json is written.
 WWW_PATH = "www"
 
+# MySQL or MariaDB server of the queue and the tables; blank: SQLite, no tables.
+SQL_HOST = ""
+
+# Its port.
+SQL_PORT = 3306
+
+# The account on it.
+SQL_USERNAME = ""
+
+# The account's password.
+SQL_PASSWORD = ""
+
+# Unix socket of the server, used instead of host and port.
+SQL_SOCKET = None
+
+# File of the authorities that vouch for the server; with it TLS is used.
+SQL_TLS_CA = None
+
+# Course tables as the original wrote them: text, null as the word NULL.
+MYSQL_LEGACY_TEXT = True
+
+# Tables of the dumps that stay out of MySQL, in the lake alone.
+MYSQL_LEAVE_OUT = []
+
+# MongoDB of events and forums: host, host:port or mongodb:// URI; blank: none.
+MONGO_HOST = ""
+
 # Files ingested at the same time.
 WORKERS = os.cpu_count()
 

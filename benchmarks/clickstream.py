@@ -53,7 +53,7 @@ def ingest(folder: Path) -> Measured:
             "person_course",
         ],
     )
-    queue = Queue(settings.queue_path)
+    queue = Queue(settings.queue_place)
     Scheduler(settings, load_registry(settings), queue).run_once(lambda _scheduler: None)
     [row] = queue.sources("clickstream")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

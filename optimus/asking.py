@@ -50,7 +50,7 @@ def show_status(settings: Settings, out: Console, *, as_json: bool) -> None:
     if not settings.queue_path.exists() and not as_json:
         out.print("Nothing has been ingested yet: 'once' or 'run' begins.")
         return
-    queue, registry = Queue(settings.queue_path), load_registry(settings)
+    queue, registry = Queue(settings.queue_place), load_registry(settings)
     states, problems, owner = queue.states(), queue.problems(), holder(settings.state_path)
     if as_json:
         _print_json(
@@ -278,7 +278,7 @@ def _queue(settings: Settings) -> Queue:
         raise UsageError(
             f"There is no queue in {settings.state_path} yet: run 'once' or 'run' first."
         )
-    return Queue(settings.queue_path)
+    return Queue(settings.queue_place)
 
 
 def _set_aside(row: Any) -> dict[str, Any]:

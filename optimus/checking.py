@@ -103,7 +103,7 @@ def _queue(settings: Settings) -> Finding:
     running = holder(settings.state_path)
     if not settings.queue_path.exists():
         return Finding("good", "queue", "Not made yet; the first run makes it.")
-    queue = Queue(settings.queue_path)
+    queue = Queue(settings.queue_place)
     failed = len(queue.failures())
     queue.close()
     who = f"running ({running})" if running else "not running"

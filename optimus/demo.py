@@ -96,7 +96,7 @@ def run_demo(out: Console) -> int:
     settings = _demo_settings()
     registry = load_registry(settings)
     log_to_files(settings.state_path, rotate=True)
-    queue = Queue(settings.queue_path)
+    queue = Queue(settings.queue_place)
     ingest_all(settings, registry, queue, out)
     _show(settings, registry, queue, out)
     failed = queue.failures()

@@ -53,7 +53,9 @@ def _default(field: FieldInfo, name: str) -> str:
         return "the number of processor cores"
     if value is PydanticUndefined:
         return ""
-    return json.dumps(value, default=str) if value is not None else "None"
+    if isinstance(value, bool | None):
+        return repr(value)
+    return json.dumps(value, default=str)
 
 
 def _example() -> str:

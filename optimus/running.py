@@ -40,7 +40,7 @@ def run_daemon(settings: Settings, remarks: list[str]) -> None:
         names = ", ".join(service.name for service in registry.services)
         log.info("services: %s", names)
         sweep_leftovers(settings)
-        queue = Queue(settings.queue_path)
+        queue = Queue(settings.queue_place)
         scheduler = Scheduler(settings, registry, queue)
         stop_on_signals(scheduler.wishes)
         serve(scheduler)
@@ -67,7 +67,7 @@ def run_once(settings: Settings, out: Console) -> int:
     with single_instance(settings.state_path):
         log_to_files(settings.state_path, rotate=True)
         sweep_leftovers(settings)
-        queue = Queue(settings.queue_path)
+        queue = Queue(settings.queue_place)
         since = queue.last_run_id()
         scheduler = ingest_all(settings, registry, queue, out)
         _tell(registry, queue, since, scheduler, out)

@@ -108,7 +108,9 @@ class SqlServer:
         return f"{self.place} does not take what is written now ({type(error).__name__} {code})."
 
 
-_GONE = "it cannot be reached; work goes on by itself when it is back"
+_GONE = (
+    "it cannot be reached. Start it or mend the setting; work goes on by itself when it is back"
+)
 _DENIED = (
     "the account lacks a right. Grant it: CREATE, ALTER, DROP, INDEX, SELECT, INSERT, UPDATE, "
     "DELETE, CREATE VIEW on the databases of the courses, api, Person_Course and Email_CRM"

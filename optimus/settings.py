@@ -11,7 +11,7 @@ import runpy
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from optimus.errors import SettingsError
+from optimus.servers import MongoServer, SqlServer
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT_PREFIX = "OPTIMUS_"
@@ -30,10 +31,6 @@ WITHOUT_EFFECT = {
     "SERVER_URL": "course structures are read from the package, not over the network",
     "OUTPUT_DIRECTORY": "say WWW_PATH for the JSON files and EXPORT_PATH for the CSV files",
     "MONGO_PATH": "no program of MongoDB is called",
-    **dict.fromkeys(
-        ("SQL_HOST", "SQL_PORT", "SQL_USERNAME", "SQL_PASSWORD", "MONGO_HOST"),
-        "this version keeps its queue in SQLite and its tables in the lake",
-    ),
     **dict.fromkeys(
         ("RESET_CACHE", "RESET_CACHE_URL", "RESET_CACHE_USER", "RESET_CACHE_PASS"),
         "this version does not call the cache of another application",
@@ -100,6 +97,31 @@ class Settings(BaseSettings):
     www_path: RootedPath = Field(
         default=Path("www"), description="Where course_structure/<course>.json is written."
     )
+    sql_host: str = Field(
+        default="",
+        description="MySQL or MariaDB server of the queue and the tables; blank: SQLite, no tables.",
+    )
+    sql_port: int = Field(default=3306, ge=1, le=65535, description="Its port.")
+    sql_username: str = Field(default="", description="The account on it.")
+    sql_password: SecretStr = Field(default=SecretStr(""), description="The account's password.")
+    sql_socket: Path | None = Field(
+        default=None, description="Unix socket of the server, used instead of host and port."
+    )
+    sql_tls_ca: RootedPath | None = Field(
+        default=None,
+        description="File of the authorities that vouch for the server; with it TLS is used.",
+    )
+    mysql_legacy_text: bool = Field(
+        default=True,
+        description="Course tables as the original wrote them: text, null as the word NULL.",
+    )
+    mysql_leave_out: list[str] = Field(
+        default=[], description="Tables of the dumps that stay out of MySQL, in the lake alone."
+    )
+    mongo_host: SecretStr = Field(
+        default=SecretStr(""),
+        description="MongoDB of events and forums: host, host:port or mongodb:// URI; blank: none.",
+    )
     workers: int = Field(
         default=os.cpu_count() or 1, ge=1, le=64, description="Files ingested at the same time."
     )
@@ -139,10 +161,44 @@ class Settings(BaseSettings):
     api_host: str = Field(default="127.0.0.1", description="The address the REST API listens on.")
     api_port: int = Field(default=8850, ge=0, le=65535, description="The port of the REST API.")
 
+    @field_validator("mongo_host")
+    @classmethod
+    def _understand_mongo_host(cls, value: SecretStr) -> SecretStr:
+        try:
+            MongoServer.at(value.get_secret_value() or "localhost")
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return value
+
     @property
     def queue_path(self) -> Path:
-        """The queue's SQLite file."""
+        """The queue's SQLite file; not used when the queue is in MySQL."""
         return self.state_path / "queue.sqlite"
+
+    @property
+    def queue_place(self) -> Path | SqlServer:
+        """Where the queue is: a server, or a file."""
+        return self.sql_server or self.queue_path
+
+    @property
+    def sql_server(self) -> SqlServer | None:
+        """The server of queue and tables; None when there is none."""
+        if not (self.sql_host or self.sql_socket):
+            return None
+        return SqlServer(
+            host=self.sql_host or "localhost",
+            port=self.sql_port,
+            username=self.sql_username,
+            password=self.sql_password.get_secret_value(),
+            socket=self.sql_socket,
+            certificates=self.sql_tls_ca,
+        )
+
+    @property
+    def mongo_server(self) -> MongoServer | None:
+        """The server of events and forums; None when there is none."""
+        host = self.mongo_host.get_secret_value()
+        return MongoServer.at(host) if host else None
 
     @classmethod
     def settings_customise_sources(
@@ -171,6 +227,10 @@ class FixedSettings(Settings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Look nowhere else."""
         return (init_settings,)
+
+
+SECRETS = {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
+"""Settings that no message may show."""
 
 
 def load_settings(config: Path | None = None) -> Settings:
@@ -242,4 +302,5 @@ def _sentence(fault: dict[str, Any]) -> str:
     where = str(name).upper() + "".join(f"[{part}]" for part in rest)
     message = str(fault["msg"])
     hint = "; in the environment lists are JSON, like '[\"/data\"]'" if "list" in message else ""
-    return f"{where} = {fault['input']!r}: {message}{hint}"
+    shown = "(hidden)" if name in SECRETS else repr(fault["input"])
+    return f"{where} = {shown}: {message}{hint}"

@@ -361,7 +361,7 @@ def work_for_parent(connection: Connection, settings: Settings) -> None:
     # Reading makes millions of objects that live for a moment and never point at each other.
     gc.freeze()
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    queue = Queue(settings.queue_path)
+    queue = Queue(settings.queue_place)
     worker = Worker(settings, load_registry(settings), queue)
     while (claim := connection.recv()) is not None:
         worker.do(claim, _reporter(connection, stopping))

@@ -43,7 +43,7 @@ class House:
         fixed = {"workers": 1, "settle_seconds": 0, "ignore_services": ignored, **paths}
         self.settings = FixedSettings(**{"data_paths": [self.package], **fixed, **settings})
         self.registry = load_registry(self.settings)
-        self.queue = Queue(self.settings.queue_path)
+        self.queue = Queue(self.settings.queue_place)
 
     @property
     def latest_logs(self) -> Path:

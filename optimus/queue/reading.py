@@ -1,28 +1,17 @@
 """The queue's database, and the questions that change nothing in it."""
 
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Row,
-    Select,
-    and_,
-    create_engine,
-    event,
-    func,
-    or_,
-    select,
-)
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Row, Select, and_, func, or_, select
 
-from optimus.errors import OutputUnavailableError
+from optimus.queue.databases import database_at, transaction
+from optimus.queue.migrations import migrate
 from optimus.queue.records import SENDERS_OWN, Changes
-from optimus.queue.tables import migrate, run, source
+from optimus.queue.tables import run, source
+from optimus.servers import SqlServer
 from optimus.touches import EVERYTHING
 
 PASSING = ("stopped", "changed")
@@ -34,42 +23,28 @@ CHANGING = ("done", "copy")
 class QueueReader:
     """The queue as everybody may see it. Safe to use from several processes at once."""
 
-    def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, place: Path | SqlServer, now: Callable[[], float] | None = None) -> None:
         """Open the queue, creating or upgrading it.
 
         Args:
-            path: the SQLite file.
-            now: tells the time as Unix seconds.
+            place: the SQLite file, or the server with the database ``api``.
+            now: tells the time as Unix seconds; by default the clock of the place.
 
         Raises:
-            SettingsError: the queue belongs to a newer version.
-            OutputUnavailableError: the file cannot be written.
+            SettingsError: the queue belongs to a newer version, or waits for ``migrate``.
+            OutputUnavailableError: the file cannot be written, the server not be reached.
         """
-        self._now = now
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputUnavailableError(
-                f"STATE_PATH: {path.parent} cannot be made ({error.strerror}). "
-                "Give the daemon's user the right to write there."
-            ) from error
-        self._writing = _sqlite(path, "BEGIN IMMEDIATE")
-        self._reading = _sqlite(path, "BEGIN")
-        try:
-            migrate(self._writing)
-        except DatabaseError as error:
-            raise OutputUnavailableError(
-                f"{path} cannot be used as the queue ({error.orig}). If the file is damaged, put "
-                "its back-up there; without one, remove it: everything is ingested again."
-            ) from error
+        self._database = database_at(place)
+        self._now = now or self._database.now
+        migrate(self._database)
 
     def close(self) -> None:
         """Let go of all connections."""
-        self._writing.dispose()
-        self._reading.dispose()
+        self._database.writing.dispose()
+        self._database.reading.dispose()
 
     def _rows(self, query: Select[Any]) -> list[Row[Any]]:
-        with self._reading.connect() as connection:
+        with transaction(self._database, self._database.reading) as connection:
             return list(connection.execute(query).all())
 
     def states(self) -> dict[str, dict[str, int]]:
@@ -160,20 +135,3 @@ class QueueReader:
 
     def _utc(self) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC).replace(tzinfo=None)
-
-
-def _sqlite(path: Path, begin: str) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        # The driver's own transaction handling would start every write as a read.
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine

@@ -7,19 +7,23 @@ attempt, a release gives it back, so that only deaths and failures count.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
 from optimus.errors import LostClaimError
+from optimus.queue.databases import Hold, transaction
 from optimus.queue.reading import QueueReader
 from optimus.queue.records import Claim, Observed, Result, back_off
-from optimus.queue.tables import run, source
+from optimus.queue.tables import config, run, source
+from optimus.queue.takeover import Original
 
 LEASE_SECONDS = 60.0
 DEATHS_ALLOWED = 3
+TAKEN_OVER = "taken_over"
+"""Reason of what the original has done."""
 
 ContentOf = Callable[[Sequence[str]], str | None]
 
@@ -27,10 +31,31 @@ ContentOf = Callable[[Sequence[str]], str | None]
 class Queue(QueueReader):
     """The queue, with all that can happen to a source."""
 
+    _original: Original | None = None
+
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        with self._writing.begin() as connection:
+        """A transaction that is alone, but for claims: they lock the rows that they take."""
+        database = self._database
+        with transaction(database, database.writing, serialised=True) as connection:
             yield connection
+
+    def hold(self, claim: Claim) -> AbstractContextManager[Hold]:
+        """Keep the workers of other hosts away from a source during a try.
+
+        Raises:
+            OutputUnavailableError: one of them still holds it.
+        """
+        return self._database.hold(claim.identity)
+
+    def configure(self, name: str, value: str) -> None:
+        """Tell others a setting, in the original's table ``config``."""
+        with self._write() as connection:
+            known = config.c.param_name == name
+            if connection.execute(select(config.c.id).where(known)).first():
+                connection.execute(update(config).where(known).values(param_value=value))
+            else:
+                connection.execute(config.insert().values(param_name=name, param_value=value))
 
     # -- what a scan saw ---------------------------------------------------------------------
 
@@ -44,20 +69,19 @@ class Queue(QueueReader):
         Returns:
             How many sources have become queued.
         """
-        queued = 0
         seen = list(seen)
         services = {item.service for item in seen}
         with self._write() as connection:
             rows = connection.execute(select(source).where(source.c.service.in_(services)))
             known = {row.identity: row for row in rows}
+            new = [item for item in seen if item.identity not in known]
+            queued = self._insert(connection, new, settle_seconds)
             for item in seen:
                 row = known.get(item.identity)
                 if row is None:
-                    self._insert(connection, item, settle_seconds)
-                    queued += 1
-                elif row.fingerprint != item.fingerprint or row.state == "gone":
-                    self._changed(connection, row, item, settle_seconds)
-                    queued += row.state != "running"
+                    continue
+                if row.fingerprint != item.fingerprint or row.state == "gone":
+                    queued += self._changed(connection, row.id, item, settle_seconds)
                 elif row.path != item.path or row.facts != item.facts:
                     connection.execute(
                         update(source)
@@ -66,43 +90,68 @@ class Queue(QueueReader):
                     )
         return queued
 
-    def _insert(self, connection: Connection, item: Observed, settle_seconds: float) -> None:
-        connection.execute(
-            source.insert().values(
-                service=item.service,
-                spelled=item.spelled,
-                kind=item.kind,
-                name=item.name,
-                identity=item.identity,
-                path=item.path,
-                facts=item.facts,
-                fingerprint=item.fingerprint,
-                state="queued",
-                gen=1,
-                run_gen=0,
-                done_gen=0,
-                epoch=0,
-                attempts=0,
-                not_before=self._now() + settle_seconds,
-                counts={},
-                published=[],
-                touches=[],
-                created=self._utc(),
-            )
-        )
+    def _insert(
+        self, connection: Connection, items: Sequence[Observed], settle_seconds: float
+    ) -> int:
+        if not items:
+            return 0
+        if self._original is None:
+            self._original = Original(connection)
+        fresh, continued = [], []
+        for item in items:
+            values = self._new_row(item, settle_seconds)
+            before = self._original.row_of(item)
+            if before is None:
+                fresh.append(values)
+            else:
+                continued.append(values | _continued(before))
+        for values in continued:
+            connection.execute(source.insert().values(**values))
+        if fresh:
+            connection.execute(source.insert(), fresh)
+        return len(fresh) + [values["state"] for values in continued].count("queued")
+
+    def _new_row(self, item: Observed, settle_seconds: float) -> dict[str, Any]:
+        return {
+            "service": item.service,
+            "spelled": item.spelled,
+            "kind": item.kind,
+            "name": item.name,
+            "identity": item.identity,
+            "path": item.path,
+            "facts": item.facts,
+            "fingerprint": item.fingerprint,
+            "state": "queued",
+            "gen": 1,
+            "run_gen": 0,
+            "done_gen": 0,
+            "epoch": 0,
+            "attempts": 0,
+            "not_before": self._now() + settle_seconds,
+            "counts": {},
+            "published": [],
+            "touches": [],
+            "created": self._utc(),
+        }
 
     def _changed(
-        self, connection: Connection, row: Row[Any], item: Observed, settle_seconds: float
-    ) -> None:
+        self, connection: Connection, source_id: int, item: Observed, settle_seconds: float
+    ) -> bool:
+        """Take in that a source has changed; whether that queues it."""
+        row = connection.execute(
+            select(source).where(source.c.id == source_id).with_for_update()
+        ).one()
         values: dict[str, Any] = {
             "path": item.path,
             "facts": item.facts,
             "fingerprint": item.fingerprint,
             "gen": row.gen + 1,
         }
-        if row.state != "running":
+        waits: bool = row.state != "running"
+        if waits:
             values |= _queued_again(self._now() + settle_seconds)
         connection.execute(update(source).where(source.c.id == row.id).values(**values))
+        return waits
 
     def vanish(self, service: str, present: set[str]) -> int:
         """Mark as gone what waits or failed and is no longer in the package.
@@ -112,34 +161,36 @@ class Queue(QueueReader):
             present: identities that the scan saw.
         """
         with self._write() as connection:
+            rests = source.c.state.in_(("queued", "failed"))
             rows = connection.execute(
-                select(source.c.id, source.c.identity)
-                .where(source.c.service == service)
-                .where(source.c.state.in_(("queued", "failed")))
+                select(source.c.id, source.c.identity).where(source.c.service == service, rests)
             ).all()
             missing = [row.id for row in rows if row.identity not in present]
+            gone = 0
             for source_id in missing:
-                connection.execute(
+                gone += connection.execute(
                     update(source)
-                    .where(source.c.id == source_id)
+                    .where(source.c.id == source_id, rests)
                     .values(
                         state="gone", reason="gone", message="It is no longer in the data folders."
                     )
-                )
-        return len(missing)
+                ).rowcount
+        return gone
 
     # -- claims ------------------------------------------------------------------------------
 
     def claim(self, service: str, owner: str) -> Claim | None:
         """Take the source of a service that has waited longest, if any may start now."""
         now = self._now()
-        with self._write() as connection:
+        with transaction(self._database, self._database.writing) as connection:
+            # Several daemons claim at the same time: each passes over what another one takes.
             row = connection.execute(
                 select(source)
                 .where(source.c.service == service, source.c.state == "queued")
                 .where(source.c.not_before <= now)
                 .order_by(source.c.not_before, source.c.id)
                 .limit(1)
+                .with_for_update(skip_locked=True)
             ).first()
             if row is None:
                 return None
@@ -270,7 +321,9 @@ class Queue(QueueReader):
         self, connection: Connection, original: int, content_sha256: str | None
     ) -> None:
         """What was a copy of content that is going to be replaced counts for itself again."""
-        copies = connection.execute(select(source).where(source.c.copy_of == original))
+        copies = connection.execute(
+            select(source).where(source.c.copy_of == original).with_for_update()
+        )
         for copy in copies.all():
             relied_on = copy.reserved_sha256 or copy.content_sha256
             if relied_on == content_sha256:
@@ -476,6 +529,22 @@ def _mine(claim: Claim) -> tuple[Any, ...]:
         source.c.epoch == claim.epoch,
         source.c.state == "running",
     )
+
+
+def _continued(before: Row[Any]) -> dict[str, Any]:
+    """A source that the original knew keeps its row; what it completed is done."""
+    values = {"id": before.id, "created": before.created}
+    if not before.completed:
+        return values
+    return values | {
+        "state": "done",
+        "run_gen": 1,
+        "done_gen": 1,
+        "reason": TAKEN_OVER,
+        "message": "The original ingested it; 'retry --done' with its name does it again.",
+        "started_date": before.started_date,
+        "completed_date": before.completed_date,
+    }
 
 
 def _queued_again(not_before: float) -> dict[str, Any]:

@@ -1,16 +1,16 @@
-"""The tables of the queue, and the steps that bring an older queue up to date.
+"""The tables of the queue.
 
-``source`` has one row per source for ever; ``run`` has one row per try. ``ingestor`` shows
-the same as the original's table of that name did, for its old readers.
+``source`` has one row per source for ever; ``run`` has one row per try. ``config`` and the
+view ``ingestor`` show what the original's tables of these names did, for its old readers.
 """
+
+from typing import Any
 
 from sqlalchemy import (
     JSON,
     Column,
-    Connection,
     DateTime,
-    Engine,
-    Float,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -18,16 +18,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    inspect,
-    select,
-    text,
 )
 
-from optimus.errors import SettingsError
-
-VERSION = 1
-
 metadata = MetaData()
+ON_MYSQL: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_unicode_ci",
+}
 
 source = Table(
     "source",
@@ -48,8 +46,8 @@ source = Table(
     Column("epoch", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("owner", String(128)),
-    Column("lease_until", Float),
-    Column("not_before", Float, nullable=False),
+    Column("lease_until", Double),
+    Column("not_before", Double, nullable=False),
     Column("reason", String(64)),
     Column("message", Text),
     Column("sha256", String(64)),
@@ -67,6 +65,7 @@ source = Table(
     Index("source_claim", "service", "state", "not_before", "id"),
     Index("source_content", "service", "content_sha256"),
     Index("source_reserved", "service", "reserved_sha256"),
+    **ON_MYSQL,
 )
 """One row per source. Times are UTC; ``lease_until`` and ``not_before`` are Unix seconds.
 
@@ -87,7 +86,7 @@ run = Table(
     Column("worker", String(128), nullable=False),
     Column("started", DateTime, nullable=False),
     Column("ended", DateTime, nullable=False),
-    Column("seconds", Float, nullable=False),
+    Column("seconds", Double, nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("message", Text),
     Column("counts", JSON, nullable=False),
@@ -97,50 +96,45 @@ run = Table(
     Column("upto", Integer, nullable=False),
     Column("stamp", Text, nullable=False),
     Index("run_service", "service", "id"),
+    **ON_MYSQL,
 )
 """One row per try, never changed. ``upto`` is the newest run a derived service has seen."""
 
-schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+schema_version = Table(
+    "schema_version", metadata, Column("version", Integer, nullable=False), **ON_MYSQL
+)
+"""One row. Who changes the queue locks it first, so that changes come one after another."""
 
-INGESTOR_VIEW = """
-CREATE VIEW ingestor AS
-SELECT id,
-       spelled AS service_name,
-       CASE kind WHEN 'file' THEN 'file' ELSE 'save_run' END AS type,
-       CASE kind WHEN 'file' THEN path ELSE '' END AS meta,
-       CASE WHEN state IN ('running', 'done') THEN 1 ELSE 0 END AS started,
-       CASE state WHEN 'done' THEN 1 ELSE 0 END AS completed,
-       created, started_date, completed_date
-FROM source
+config = Table(
+    "config",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("param_name", String(255), unique=True),
+    Column("param_value", String(1027)),
+    **ON_MYSQL,
+)
+"""The original's table of settings that others may read."""
+
+
+def table_of_the_original(name: str) -> Table:
+    """The original's table of work, under this name."""
+    return Table(
+        name,
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("service_name", String(255)),
+        Column("type", String(255)),
+        Column("meta", String(255)),
+        Column("started", Integer),
+        Column("completed", Integer),
+        Column("created", DateTime),
+        Column("started_date", DateTime),
+        Column("completed_date", DateTime),
+    )
+
+
+original = table_of_the_original("ingestor_original")
+"""The table ``ingestor`` that the original left, under its new name; never changed.
+
+A source that continues one of its rows has the id of that row.
 """
-
-
-def _step_1(connection: Connection) -> None:
-    metadata.create_all(connection)
-    if "ingestor" not in inspect(connection).get_view_names():
-        connection.execute(text(INGESTOR_VIEW))
-
-
-STEPS = (_step_1,)
-"""Step n brings version n-1 to n. Each can be run again from any half."""
-
-
-def migrate(engine: Engine) -> None:
-    """Bring the queue to this version.
-
-    Raises:
-        SettingsError: a newer version of this program has already changed it.
-    """
-    with engine.begin() as connection:
-        schema_version.create(connection, checkfirst=True)
-        version = connection.execute(select(schema_version.c.version)).scalar() or 0
-        if version > VERSION:
-            raise SettingsError(
-                f"The queue is of version {version}, this program knows version {VERSION}. "
-                "Use the newer program, or restore the queue's back-up."
-            )
-        for step in STEPS[version:]:
-            step(connection)
-        if version < VERSION:
-            connection.execute(schema_version.delete())
-            connection.execute(schema_version.insert().values(version=VERSION))

@@ -79,7 +79,7 @@ class MortalHouse(House):
         self.clock = Clock()
         self._others: list[Thread] = []
         self.queue.close()
-        self.queue = Queue(self.settings.queue_path, self.clock)
+        self.queue = Queue(self.settings.queue_place, self.clock)
 
     def interrupt(self, at: str, deed: Callable[[], None]) -> None:
         """Let something happen once, at a step of the next items."""
@@ -147,14 +147,14 @@ class MortalHouse(House):
 
     def do(self, claim: Claim) -> None:
         """Work on one item, as a worker process of its own."""
-        queue = Queue(self.settings.queue_path, self.clock)
+        queue = Queue(self.settings.queue_place, self.clock)
         Worker(self.settings, self.registry, queue).do(claim, lambda progress: True)
         queue.close()
 
     def supersede(self) -> None:
         """Let the lease of what runs end, and another worker claim it."""
         self.clock.now += 100
-        queue = Queue(self.settings.queue_path, self.clock)
+        queue = Queue(self.settings.queue_place, self.clock)
         queue.expire()
         assert queue.claim("clickstream", "successor") is not None
         queue.close()

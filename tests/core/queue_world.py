@@ -14,6 +14,7 @@ import pytest
 from optimus.errors import LostClaimError
 from optimus.queue.records import Claim, Observed, Result
 from optimus.queue.store import LEASE_SECONDS, Queue
+from optimus.servers import SqlServer
 
 SERVICE = "logs"
 DAMAGED = 0
@@ -46,9 +47,9 @@ class World:
         struck: sources that failed or died through no fault of their content.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: Path | SqlServer) -> None:
         self.now = 1_000_000.0
-        self.queue = Queue(path, now=lambda: self.now)
+        self.queue = Queue(place, now=lambda: self.now)
         self.disk: dict[str, tuple[int, int]] = {}
         self.lake: dict[str, int] = {}
         self.tries: dict[str, Try] = {}

@@ -36,7 +36,7 @@ class Office:
 @pytest.fixture(scope="module")
 def office(tmp_path_factory):
     """A package with a good, a torn and a damaged part, ingested. Look at it only."""
-    commands = Commands(tmp_path_factory.mktemp("office"), SQL_HOST="localhost")
+    commands = Commands(tmp_path_factory.mktemp("office"), RESET_CACHE=True)
     commands.log(LOG, GOOD, TORN, "# nothing")
     (commands.logs / BAD).write_bytes(gzip.compress(b"{}\n" * 100)[:-4])
     return Office(commands, commands.run("once"))

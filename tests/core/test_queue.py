@@ -90,8 +90,8 @@ def test_a_source_is_claimed_by_one_worker_only(queue):
     assert queue.claim("logs", "another") is None
 
 
-def test_two_connections_never_claim_the_same_source(tmp_path, queue, clock):
-    other = Queue(tmp_path / "queue.sqlite", now=clock)
+def test_two_connections_never_claim_the_same_source(place, queue, clock):
+    other = Queue(place, now=clock)
     queue.observe([file(f"{number}.log") for number in range(20)])
     claims = [side.claim("logs", "worker") for _ in range(10) for side in (queue, other)]
     other.close()
@@ -255,16 +255,16 @@ def test_what_edx_itself_could_not_make_is_a_problem_and_no_failure(queue):
 # --- what others read -------------------------------------------------------------------------
 
 
-def test_a_newer_queue_is_refused_and_left_as_it_is(tmp_path, queue):
+def test_a_newer_queue_is_refused_and_left_as_it_is(place, queue):
     with queue._write() as connection:
         connection.execute(text("UPDATE schema_version SET version = 99"))
     with pytest.raises(SettingsError, match="version 99"):
-        Queue(tmp_path / "queue.sqlite")
+        Queue(place)
 
 
 def test_old_readers_find_the_columns_of_the_original_in_its_order(queue):
     done(queue, taken(queue, A), X)
-    with queue._reading.connect() as connection:
+    with queue._write() as connection:
         found = connection.execute(text("SELECT * FROM ingestor"))
         assert list(found.keys()) == [
             "id",

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 
 from optimus.queue.store import LEASE_SECONDS, Queue
+from optimus.servers import SqlServer
 from tests.core.queue_world import DAMAGED, MAX_ATTEMPTS, SUCCESSES, World, sha256
 
 ALL_NAMES = ["a.log", "b.log", "c.log"]
@@ -33,7 +34,7 @@ JUMPS = st.sampled_from([1.0, 11.0, 400.0, 3600.0, -50.0, -100_000.0])
 class QueueModel(RuleBasedStateMachine):
     """Two workers, three files, four contents, and everything that may go wrong."""
 
-    new_queue: ClassVar[Callable[[], Path]]
+    new_queue: ClassVar[Callable[[], Path | SqlServer]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -245,6 +246,22 @@ class QueueModel(RuleBasedStateMachine):
                 assert published.count(content) == 1
 
 
+def no_order_of_events_breaks_a_promise(examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        QueueModel,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            # To shrink an example of this size takes minutes: add Phase.shrink to have one.
+            phases=[Phase.generate],
+            report_multiple_bugs=False,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
 def test_no_order_of_events_breaks_a_promise_of_the_queue(tmp_path, monkeypatch):
     empty = tmp_path / "empty.sqlite"
     Queue(empty).close()
@@ -256,16 +273,17 @@ def test_no_order_of_events_breaks_a_promise_of_the_queue(tmp_path, monkeypatch)
         return path
 
     monkeypatch.setattr(QueueModel, "new_queue", staticmethod(new_queue), raising=False)
-    run_state_machine_as_test(
-        QueueModel,
-        settings=settings(
-            max_examples=40,
-            stateful_step_count=40,
-            deadline=None,
-            # To shrink an example of this size takes minutes: add Phase.shrink to have one.
-            phases=[Phase.generate],
-            report_multiple_bugs=False,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    no_order_of_events_breaks_a_promise(examples=40, steps=40)
+
+
+def test_nor_of_the_queue_in_mysql(mariadb, monkeypatch):
+    Queue(mariadb.server).close()
+
+    def new_queue() -> SqlServer:
+        for table in ("run", "source"):
+            mariadb.execute(f"DELETE FROM api.{table}")
+        server: SqlServer = mariadb.server
+        return server
+
+    monkeypatch.setattr(QueueModel, "new_queue", staticmethod(new_queue), raising=False)
+    no_order_of_events_breaks_a_promise(examples=10, steps=30)

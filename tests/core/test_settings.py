@@ -139,11 +139,11 @@ def test_a_setting_of_the_original_is_no_fault_and_its_lack_of_effect_is_told(co
 
 
 def test_a_setting_of_the_original_that_is_left_blank_is_not_remarked(config):
-    assert settings_without_effect(config("SQL_HOST = ''", "RESET_CACHE = False")) == []
+    assert settings_without_effect(config("SERVER_URL = ''", "RESET_CACHE = False")) == []
 
 
 def test_a_setting_of_the_original_in_the_environment_is_no_fault(config, monkeypatch):
-    monkeypatch.setenv("OPTIMUS_SQL_HOST", "localhost")
+    monkeypatch.setenv("OPTIMUS_SERVER_URL", "http://x")
     load_settings(config())
 
 

@@ -1,0 +1,47 @@
+"""Files that the original optimus_ingestor completed before us are not ingested again."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, inspect, select
+
+from optimus.queue.records import Observed
+from optimus.queue.tables import original
+
+WRAPPINGS = (".gz", ".gpg")
+TRACKING_LOG = ".log"
+
+
+class Original:
+    """The rows that the original left, by the files they are about."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Read them; there are none unless the original worked in the same database."""
+        self._rows: dict[tuple[str, str], Row[Any]] = {}
+        if not inspect(connection).has_table(original.name):
+            return
+        query = select(original).where(original.c.type == "file").order_by(original.c.id)
+        for row in connection.execute(query):
+            for key in _keys(str(row.service_name), str(row.meta)):
+                self._rows[key] = row
+
+    def row_of(self, item: Observed) -> Row[Any] | None:
+        """The row that a new source continues, if the original knew the file."""
+        if not self._rows or item.kind != "file":
+            return None
+        path = str(Path(item.path).resolve())
+        found = (self._rows.get(key) for key in (*_keys(item.spelled, path),))
+        return next((row for row in found if row is not None), None)
+
+
+def _keys(service: str, path: str) -> list[tuple[str, str]]:
+    """Names of a file that stay the same when it is packed, and for a log when it is moved.
+
+    The name of a tracking log has its day in it; that of a dump is the same every week.
+    """
+    for wrapping in WRAPPINGS:
+        path = path.removesuffix(wrapping)
+    names = [path]
+    if path.endswith(TRACKING_LOG):
+        names.append(Path(path).name)
+    return [(service.casefold(), name) for name in names]
