@@ -31,7 +31,7 @@ EXPORT_PATH = "var/exports"
 # Where course_structure/<course>.json is written.
 WWW_PATH = "www"
 
-# MySQL or MariaDB server of the queue and the tables; blank: SQLite, no tables.
+# MySQL or MariaDB server of queue and tables; blank: SQLite, no tables.
 SQL_HOST = ""
 
 # Its port.

@@ -16,15 +16,16 @@ import pyarrow as pa
 from rich.console import Console
 from rich.markup import escape
 
+from optimus.attempt import rejects_path
 from optimus.daemon import holder
 from optimus.display import plain_table, table_of_problems, table_of_rows
 from optimus.errors import UsageError
 from optimus.outputs.catalog import Catalog, check_one_select
 from optimus.outputs.rejects import Reject, read_rejects
+from optimus.queue.databases import database_at
 from optimus.queue.store import Queue
 from optimus.registry import load_registry
 from optimus.settings import Settings
-from optimus.worker import rejects_path
 
 LIST_TABLES = (
     "\nThe tables are listed by: "
@@ -47,11 +48,16 @@ LETTER = re.compile(r"[^\W\d_]")
 
 def show_status(settings: Settings, out: Console, *, as_json: bool) -> None:
     """Print how many items each service has in each state, and what needs a look."""
-    if not settings.queue_path.exists() and not as_json:
-        out.print("Nothing has been ingested yet: 'once' or 'run' begins.")
+    registry, owner = load_registry(settings), holder(settings.state_path)
+    if not database_at(settings.queue_place).exists():
+        if as_json:
+            services: dict[str, Any] = {service.name: {} for service in registry.services}
+            _print_json({"running": owner, "services": services, "problems": []})
+        else:
+            out.print("Nothing has been ingested yet: 'once' or 'run' begins.")
         return
-    queue, registry = Queue(settings.queue_place), load_registry(settings)
-    states, problems, owner = queue.states(), queue.problems(), holder(settings.state_path)
+    queue = Queue(settings.queue_place)
+    states, problems = queue.states(), queue.problems()
     if as_json:
         _print_json(
             {
@@ -274,10 +280,8 @@ def retry_items(
 
 
 def _queue(settings: Settings) -> Queue:
-    if not settings.queue_path.exists():
-        raise UsageError(
-            f"There is no queue in {settings.state_path} yet: run 'once' or 'run' first."
-        )
+    if not database_at(settings.queue_place).exists():
+        raise UsageError("There is no queue yet: run 'once' or 'run' first.")
     return Queue(settings.queue_place)
 
 

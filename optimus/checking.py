@@ -10,17 +10,22 @@ from pathlib import Path
 
 import orjson
 from rich.console import Console
+from rich.markup import escape
 
 from optimus import __version__
+from optimus.checking_servers import exit_code_of, server_findings
 from optimus.daemon import holder
 from optimus.display import plain_table
-from optimus.package.layout import read_package
+from optimus.errors import OptimusError, OutputUnavailableError
+from optimus.findings import AWAY, BAD, FREE_BYTES_WANTED, GOOD, LOOK
+from optimus.queue.databases import database_at
+from optimus.queue.migrations import plan
 from optimus.queue.store import Queue
-from optimus.registry import load_registry
+from optimus.registry import load_registry, options_of
+from optimus.scanner import whole_package
 from optimus.settings import Settings
 
-FREE_BYTES_WANTED = 5_000_000_000
-STYLES = {"good": "green", "look": "yellow", "bad": "red"}
+STYLES = {GOOD: "green", LOOK: "yellow", BAD: "red", AWAY: "red"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Finding:
     """One thing that was looked at.
 
     Attributes:
-        verdict: ``good``, ``look`` (works, but the operator should know) or ``bad``.
+        verdict: ``good``, ``look`` (works, but the operator should know), ``bad``, or
+            ``away`` (a server that cannot be reached).
         thing: what was looked at.
         sentence: what was found, and what to do.
     """
@@ -42,7 +48,7 @@ def show_check(settings: Settings, remarks: list[str], out: Console, *, as_json:
     """Look at everything and print it.
 
     Returns:
-        The exit code: 1 when something is bad.
+        The exit code: 3 when a server is out of reach, 1 when something is bad.
     """
     findings = list(_findings(settings, remarks))
     if as_json:
@@ -53,38 +59,37 @@ def show_check(settings: Settings, remarks: list[str], out: Console, *, as_json:
             table.add_column(name, overflow="fold")
         for finding in findings:
             style = STYLES[finding.verdict]
-            table.add_row(f"[{style}]{finding.verdict}[/]", finding.thing, finding.sentence)
+            table.add_row(f"[{style}]{finding.verdict}[/]", finding.thing, escape(finding.sentence))
         out.print(table)
-    return int(any(finding.verdict == "bad" for finding in findings))
+    return exit_code_of(finding.verdict for finding in findings)
 
 
 def _findings(settings: Settings, remarks: list[str]) -> Iterator[Finding]:
     python = platform.python_version()
-    yield Finding("good", "version", f"Optimus Ingestor {__version__}, Python {python}.")
+    yield Finding(GOOD, "version", f"Optimus Ingestor {__version__}, Python {python}.")
     registry = load_registry(settings)
     names = ", ".join(service.name for service in registry.services)
-    yield Finding("good", "services", f"{names}.")
+    yield Finding(GOOD, "services", f"{names}.")
     for remark in remarks:
-        yield Finding("look", "settings", remark)
+        yield Finding(LOOK, "settings", remark)
     yield from _package(settings)
     for name in ("state_path", "lake_path", "export_path", "www_path"):
         yield _writable(name.upper(), getattr(settings, name))
+    for found in server_findings(settings):
+        yield Finding(*found)
     yield _queue(settings)
     for service in registry.services:
-        options = {name: getattr(settings, name.lower()) for name in service.options}
-        for verdict, sentence in service.check(options):
+        for verdict, sentence in service.check(options_of(service, settings)):
             yield Finding(verdict, service.name, sentence)
 
 
 def _package(settings: Settings) -> Iterator[Finding]:
-    package = read_package(
-        settings.data_paths, settings.clickstream_prefix, settings.dbstate_prefix
-    )
+    package = whole_package(settings)
     logs, dumps, courses = len(package.logs), len(package.state), len(package.courses())
     found = f"tracking logs: {logs:,}, files of dumps: {dumps:,}, course runs: {courses:,}."
-    yield Finding("good" if logs or dumps else "bad", "DATA_PATHS", found)
+    yield Finding(GOOD if logs or dumps else "bad", "DATA_PATHS", found)
     for remark in package.remarks:
-        yield Finding("look" if logs or dumps else "bad", "DATA_PATHS", remark)
+        yield Finding(LOOK if logs or dumps else "bad", "DATA_PATHS", remark)
 
 
 def _writable(name: str, folder: Path) -> Finding:
@@ -93,20 +98,31 @@ def _writable(name: str, folder: Path) -> Finding:
         existing = existing.parent
     if not os.access(existing, os.W_OK | os.X_OK):
         remedy = "Give the daemon's user the right to write there, or choose another folder."
-        return Finding("bad", name, f"{existing} cannot be written to. {remedy}")
+        return Finding(BAD, name, f"{existing} cannot be written to. {remedy}")
     free = shutil.disk_usage(existing).free
-    verdict = "good" if free > FREE_BYTES_WANTED else "look"
+    verdict = GOOD if free > FREE_BYTES_WANTED else LOOK
     return Finding(verdict, name, f"{folder}: {free / 1e9:,.1f} GB free.")
 
 
 def _queue(settings: Settings) -> Finding:
-    running = holder(settings.state_path)
-    if not settings.queue_path.exists():
-        return Finding("good", "queue", "Not made yet; the first run makes it.")
+    try:
+        return _state_of_queue(settings)
+    except OptimusError as error:
+        is_away = isinstance(error, OutputUnavailableError)
+        return Finding(AWAY if is_away else BAD, "queue", str(error))
+
+
+def _state_of_queue(settings: Settings) -> Finding:
+    database = database_at(settings.queue_place)
+    if not database.exists():
+        return Finding(GOOD, "queue", "Not made yet; the first run makes it.")
+    if to_do := plan(database).sentences:
+        return Finding(LOOK, "queue", f"'migrate' is needed, or the next run does it: {to_do[0]}")
     queue = Queue(settings.queue_place)
     failed = len(queue.failures())
     queue.close()
+    running = holder(settings.state_path)
     who = f"running ({running})" if running else "not running"
     if failed:
-        return Finding("look", "queue", f"{who}; failed or held up: {failed:,}; see 'status'.")
-    return Finding("good", "queue", f"{who}; nothing has failed.")
+        return Finding(LOOK, "queue", f"{who}; failed or held up: {failed:,}; see 'status'.")
+    return Finding(GOOD, "queue", f"{who}; nothing has failed.")

@@ -1,7 +1,7 @@
 """The commands. Each reads the settings, does one thing, and says how it went.
 
-Exit codes: 0 done, 1 something failed to ingest, 2 wrong usage or settings, 3 an output is
-out of reach, 4 already running.
+Exit codes: 0 done, 1 something failed to ingest or is wrong, 2 wrong usage or settings, 3 a
+server or another output is out of reach, 4 already running.
 """
 
 import os
@@ -178,6 +178,28 @@ def check(as_json: AsJson = False) -> None:
     raise typer.Exit(
         show_check(chosen.settings(), settings_without_effect(chosen.config), out, as_json=as_json)
     )
+
+
+@app.command()
+def migrate(
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Do it; without this it is only told.")
+    ] = False,
+) -> None:
+    """Say what has to be done to a queue of an older version or of the original, or do it."""
+    from optimus.migrating import show_migration
+
+    raise typer.Exit(show_migration(chosen.settings(), out, apply=apply))
+
+
+@app.command("import-legacy")
+def import_legacy(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much there is.")] = False,
+) -> None:
+    """Write logs from the events in MongoDB whose own logs are gone, to be ingested."""
+    from optimus.importing import import_legacy as read_back
+
+    raise typer.Exit(read_back(chosen.settings(), out, dry_run=dry_run))
 
 
 @rejects_app.command("list")

@@ -5,15 +5,17 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from optimus.errors import OutputUnavailableError
 from optimus.queue.records import Claim
 from optimus.queue.store import Queue
 from optimus.service import Progress
 from optimus.settings import Settings
-from optimus.worker import work_for_parent
+from optimus.worker import Ended, work_for_parent
 
 log = logging.getLogger(__name__)
 
@@ -65,16 +67,18 @@ class Pool:
         except OSError:
             self._bury(child)
 
-    def poll(self, seconds: float) -> int:
+    def poll(self, seconds: float) -> list[Ended]:
         """Take in what the processes say, waiting up to ``seconds`` for the first word.
 
         Returns:
-            How many items have come to an end.
+            The items that have come to an end.
         """
-        ended = 0
+        ended = []
         ready = wait([child.connection for child in self._children], seconds)
         for child in [child for child in self._children if child.connection in ready]:
-            ended += self._listen(child)
+            word = self._listen(child)
+            if word is not None:
+                ended.append(word)
         self._replace_stalled()
         if time.monotonic() - self._renewed_at >= SECONDS_BETWEEN_RENEWALS:
             self._renew()
@@ -108,25 +112,24 @@ class Pool:
         self._children.append(child)
         return child
 
-    def _listen(self, child: _Child) -> int:
-        """Read everything one process has said; 1 when its item has ended."""
+    def _listen(self, child: _Child) -> Ended | None:
+        """Read everything one process has said; its last word when its item has ended."""
         try:
             while child.connection.poll():
                 message = child.connection.recv()
-                if message is None:
+                if isinstance(message, Ended):
                     child.claim = None
                     if child.items >= ITEMS_PER_PROCESS:
                         self._dismiss(child)
                         self._children.remove(child)
-                    return 1
+                    return message
                 if message != child.progress:
                     child.progress, child.moved_at = message, time.monotonic()
         except (EOFError, OSError):
-            self._bury(child)
-            return 1
-        return 0
+            return self._bury(child)
+        return None
 
-    def _bury(self, child: _Child) -> None:
+    def _bury(self, child: _Child) -> Ended | None:
         """A process is dead: its item is charged with it."""
         child.process.join(timeout=5)
         self._children.remove(child)
@@ -136,14 +139,18 @@ class Pool:
             self._put_back(child.claim)
         elif child.claim is not None:
             log.error("the worker of %s died (%s)", child.claim.name, child.process.exitcode)
-            self._queue.died(
-                child.claim,
+            sentence = (
                 f"The worker process died on this file (exit code {child.process.exitcode}); "
-                "too little memory is the usual reason.",
+                "too little memory is the usual reason."
             )
+            claim = child.claim
+            _or_leave_it_to_the_lease(lambda: self._queue.died(claim, sentence))
+        return None if child.claim is None else Ended(child.claim, "worker_died")
 
     def _put_back(self, claim: Claim) -> None:
-        self._queue.release(claim, "stopped", "Stopped by the operator.", delay=0)
+        _or_leave_it_to_the_lease(
+            lambda: self._queue.release(claim, "stopped", "Stopped by the operator.", delay=0)
+        )
 
     def _replace_stalled(self) -> None:
         for child in self._children:
@@ -155,10 +162,11 @@ class Pool:
     def _renew(self) -> None:
         self._renewed_at = time.monotonic()
         if self.running:
-            self._queue.renew(
+            renewed = [
                 (claim, {"done": p.done, "total": p.total, "rows": p.rows})
                 for claim, p in self.running
-            )
+            ]
+            _or_leave_it_to_the_lease(lambda: self._queue.renew(renewed))
 
     @staticmethod
     def _dismiss(child: _Child) -> None:
@@ -170,6 +178,14 @@ class Pool:
         if child.process.is_alive():
             child.process.kill()
         child.connection.close()
+
+
+def _or_leave_it_to_the_lease(word: Callable[[], None]) -> None:
+    """Tell the queue something; while it is out of reach, a lease that ends says the rest."""
+    try:
+        word()
+    except OutputUnavailableError as error:
+        log.warning("%s", error)
 
 
 def _signal(child: _Child, number: int) -> None:

@@ -7,21 +7,30 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 from optimus.errors import ServiceDefinitionError
 from optimus.outputs.catalog import LakeTables
-from optimus.service import DerivedService, FileService, Service
+from optimus.service import MONGODB, MYSQL, DerivedService, FileService, Service
 from optimus.settings import ROOT, Settings
 
 SERVICES_FOLDER = ROOT / "services"
+LAKE = "lake"
 
 
 @dataclass(frozen=True)
 class Registry:
-    """The services that run, each after those it needs, and the tables of all there are."""
+    """The services.
+
+    Attributes:
+        services: those that run, each after those it needs.
+        lake_tables: the tables of all there are.
+        ignored: those that do not run, as the original spells them.
+    """
 
     services: tuple[Service, ...]
     lake_tables: tuple[LakeTables, ...]
+    ignored: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Service:
         return self._by_name[name]
@@ -42,6 +51,24 @@ class Registry:
         return found
 
 
+def options_of(service: Service, settings: Settings) -> dict[str, Any]:
+    """The settings that a service is shown."""
+    return {name: getattr(settings, name.lower()) for name in service.options}
+
+
+def outputs_of(service: Service, settings: Settings) -> str:
+    """What a service writes to with these settings: the lake, and the servers in use."""
+    in_use = {MYSQL: settings.sql_server, MONGODB: settings.mongo_server}
+    return ", ".join([LAKE, *(name for name in service.servers if in_use[name] is not None)])
+
+
+def stamp_of(service: DerivedService, settings: Settings) -> str:
+    """What the result of a derived service depends on besides the work of its needs."""
+    outputs = outputs_of(service, settings)
+    stamp = service.stamp(options_of(service, settings))
+    return stamp if outputs == LAKE else f"{stamp} {outputs}"
+
+
 def load_registry(settings: Settings) -> Registry:
     """Find, check and order the services, those of IGNORE_SERVICES left out.
 
@@ -52,9 +79,15 @@ def load_registry(settings: Settings) -> Registry:
     found = [_load(folder) for folder in sorted(SERVICES_FOLDER.iterdir()) if _is_service(folder)]
     ordered = _ordered(found)
     ignored = {name.casefold() for name in settings.ignore_services}
-    running = [s for s in ordered if not {s.name.casefold(), s.spelled.casefold()} & ignored]
+    running = [
+        service
+        for service in ordered
+        if not {service.name.casefold(), service.spelled.casefold()} & ignored
+        and (service.in_the_lake or outputs_of(service, settings) != LAKE)
+    ]
     tables = tuple(tables for service in ordered for tables in service.lake_tables)
-    return Registry(tuple(_bridged(running, ordered)), tables)
+    others = tuple(service.spelled for service in ordered if service not in running)
+    return Registry(tuple(_bridged(running, ordered)), tables, others)
 
 
 def _is_service(folder: Path) -> bool:

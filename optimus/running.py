@@ -1,5 +1,6 @@
 """The two ways to ingest: for ever, and once."""
 
+import json
 import logging
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from optimus.display import (
     table_of_services,
     totals_since,
 )
-from optimus.errors import SettingsError
+from optimus.errors import OutputUnavailableError, SettingsError
 from optimus.log import log_to_files, log_to_terminal
 from optimus.queue.store import Queue
 from optimus.registry import Registry, load_registry
@@ -40,7 +41,7 @@ def run_daemon(settings: Settings, remarks: list[str]) -> None:
         names = ", ".join(service.name for service in registry.services)
         log.info("services: %s", names)
         sweep_leftovers(settings)
-        queue = Queue(settings.queue_place)
+        queue = _open_queue(settings, registry)
         scheduler = Scheduler(settings, registry, queue)
         stop_on_signals(scheduler.wishes)
         serve(scheduler)
@@ -51,7 +52,7 @@ def run_once(settings: Settings, out: Console) -> int:
     """Ingest all that can be, show it, and say how it went.
 
     Returns:
-        The exit code: 1 when something failed or could not be reached.
+        The exit code: 1 when something failed, 3 when a server could not be reached.
 
     Raises:
         AlreadyRunningError: another process holds the state folder.
@@ -67,13 +68,22 @@ def run_once(settings: Settings, out: Console) -> int:
     with single_instance(settings.state_path):
         log_to_files(settings.state_path, rotate=True)
         sweep_leftovers(settings)
-        queue = Queue(settings.queue_place)
+        queue = _open_queue(settings, registry)
         since = queue.last_run_id()
         scheduler = ingest_all(settings, registry, queue, out)
         _tell(registry, queue, since, scheduler, out)
-        failed = queue.failures()
+        reasons = {row.reason for row in queue.failures()}
         queue.close()
-    return 1 if failed or scheduler.wishes.stop.is_set() else 0
+    if OutputUnavailableError.reason in reasons:
+        return OutputUnavailableError.exit_code
+    return 1 if reasons or scheduler.wishes.stop.is_set() else 0
+
+
+def _open_queue(settings: Settings, registry: Registry) -> Queue:
+    """Open the queue, and tell its other readers which services do not run."""
+    queue = Queue(settings.queue_place)
+    queue.configure("IGNORE_SERVICES", json.dumps(sorted(registry.ignored)))
+    return queue
 
 
 def ingest_all(settings: Settings, registry: Registry, queue: Queue, out: Console) -> Scheduler:

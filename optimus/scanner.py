@@ -4,10 +4,10 @@ import logging
 from dataclasses import dataclass
 
 from optimus.package.files import fingerprint
-from optimus.package.layout import PackageFile, read_package
+from optimus.package.layout import Package, PackageFile, read_package
 from optimus.queue.records import Observed
 from optimus.queue.store import Queue
-from optimus.registry import Registry
+from optimus.registry import LAKE, Registry, outputs_of
 from optimus.service import FileService
 from optimus.settings import Settings
 
@@ -38,18 +38,17 @@ def scan(settings: Settings, registry: Registry, queue: Queue, settle_seconds: f
         queue: what to tell.
         settle_seconds: how long a new or changed file rests before it is read.
     """
-    package = read_package(
-        settings.data_paths, settings.clickstream_prefix, settings.dbstate_prefix
-    )
+    package = whole_package(settings)
     remarks = list(package.remarks)
     files = queued = 0
     for service in registry.services:
         if not isinstance(service, FileService):
             continue
+        outputs = outputs_of(service, settings)
         seen = [
             observed
             for file in service.wants(package)
-            if (observed := _observed(service, file, remarks)) is not None
+            if (observed := _observed(service, file, outputs, remarks)) is not None
         ]
         queued += queue.observe(seen, settle_seconds)
         queue.vanish(service.name, {observed.identity for observed in seen})
@@ -57,7 +56,19 @@ def scan(settings: Settings, registry: Registry, queue: Queue, settle_seconds: f
     return Scan(files, queued, tuple(remarks))
 
 
-def _observed(service: FileService, file: PackageFile, remarks: list[str]) -> Observed | None:
+def whole_package(settings: Settings) -> Package:
+    """What lies in the data folders, and the logs that ``import-legacy`` has written."""
+    package = read_package(
+        settings.data_paths, settings.clickstream_prefix, settings.dbstate_prefix
+    )
+    if settings.legacy_path.is_dir():
+        package.logs.extend(read_package([settings.legacy_path]).logs)
+    return package
+
+
+def _observed(
+    service: FileService, file: PackageFile, outputs: str, remarks: list[str]
+) -> Observed | None:
     try:
         print_of_file = fingerprint(file.path)
     except OSError as error:
@@ -68,7 +79,8 @@ def _observed(service: FileService, file: PackageFile, remarks: list[str]) -> Ob
         spelled=service.spelled,
         kind="file",
         name=file.source,
-        fingerprint=print_of_file,
+        # A server that is put to use is filled with what the lake has already.
+        fingerprint=print_of_file if outputs == LAKE else f"{print_of_file} {outputs}",
         path=str(file.path),
         facts=file.to_facts(),
     )

@@ -1,6 +1,7 @@
 """What may start now, and the loop that starts it."""
 
 import logging
+import math
 import os
 import socket
 import threading
@@ -9,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from optimus.errors import OptimusError
+from optimus.errors import OptimusError, OutputUnavailableError
 from optimus.pool import Pool
 from optimus.queue.records import Claim, Observed
-from optimus.queue.store import Queue
-from optimus.registry import Registry
+from optimus.queue.store import LEASE_SECONDS, Queue
+from optimus.registry import Registry, stamp_of
 from optimus.scanner import Scan, scan
 from optimus.service import DerivedService, Service
 from optimus.settings import Settings
@@ -28,6 +29,12 @@ LONGEST_WAIT = 0.5
 SECONDS_BETWEEN_LOOKS = 2.0
 SECONDS_BETWEEN_SCANS = 1.0
 LOOP_IS_DEAD_AFTER = 60.0
+PATIENCE_WITH_A_SERVER = 60.0
+"""Seconds that a single pass waits for a server that does not answer."""
+LONGEST_PAUSE = 60.0
+UNAVAILABLE = OutputUnavailableError.reason
+QUEUE = "the queue"
+"""Name of the queue among what may be away."""
 
 
 def at_rest(needs: set[str], states: Mapping[str, Mapping[str, int]]) -> bool:
@@ -92,6 +99,41 @@ class Wishes:
         return time.monotonic() - self._last_turn < LOOP_IS_DEAD_AFTER
 
 
+class Outages:
+    """Which services rest because an output of theirs does not answer.
+
+    Every outage in a row makes the pause four times as long, so that a server that is away
+    costs one try now and then, and not one for every file that waits.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pauses: dict[str, float] = {}
+        self._until: dict[str, float] = {}
+        self._began: float | None = None
+
+    def ended(self, service: str, reason: str | None) -> None:
+        """Take in how an item of a service came to its end."""
+        now = self._clock()
+        if reason != UNAVAILABLE:
+            self._pauses.pop(service, None)
+            self._until.pop(service, None)
+            if not self._pauses:
+                self._began = None
+        elif now >= self._until.get(service, 0.0):
+            self._began = self._began or now
+            self._pauses[service] = min(4 * self._pauses.get(service, 0.25), LONGEST_PAUSE)
+            self._until[service] = now + self._pauses[service]
+
+    def rests(self, service: str) -> bool:
+        """Whether the service must not start anything now."""
+        return self._clock() < self._until.get(service, 0.0)
+
+    def seconds(self) -> float:
+        """For how long something has been away; 0 when nothing is."""
+        return 0.0 if self._began is None else self._clock() - self._began
+
+
 class Scheduler:
     """Scans, queues derived work, claims and hands out, until told to stop."""
 
@@ -101,27 +143,28 @@ class Scheduler:
         self.queue = queue
         self.pool = Pool(settings, queue)
         self.wishes = Wishes()
+        self.outages = Outages()
         self.last_scan: Scan | None = None
         self.owner = f"{socket.gethostname()}:{settings.state_path}"
         self._settle = settings.settle_seconds
         self._scan_interval = float(settings.scan_interval)
         self._changed = True
         self._next_look = 0.0
+        self._no_expiry_before = 0.0
+        self._patience = math.inf
         self._told = queue.last_run_id()
 
     def run_for_ever(self) -> None:
         """The daemon's loop: until ``wishes.stop``."""
-        self._start()
+        self._patiently(self._start)
         last_scan = float("-inf")
         while not self.wishes.stop.is_set():
             self.wishes.turn()
             # A copy of many files brings an event each: they share one scan a second.
             wait = SECONDS_BETWEEN_SCANS if self.wishes.scan.is_set() else self._scan_interval
-            if time.monotonic() - last_scan >= wait:
-                self._scan()
+            if time.monotonic() - last_scan >= wait and self._patiently(self._scan):
                 last_scan = time.monotonic()
-            self._hand_out()
-            self._wait()
+            self._patiently(self._turn)
         self.pool.stop(self.settings.stop_timeout)
 
     def run_once(self, look: Callable[["Scheduler"], None]) -> None:
@@ -129,18 +172,56 @@ class Scheduler:
 
         Args:
             look: called often, to show the progress.
+
+        Raises:
+            OutputUnavailableError: the queue does not answer for longer than a pass may wait.
         """
         self._settle = 0.0
+        self._patience = PATIENCE_WITH_A_SERVER
         self._start()
         self._scan()
-        while not self.wishes.stop.is_set():
+        is_over = False
+
+        def turn() -> None:
+            nonlocal is_over
             self._hand_out()
-            if not self.pool.running and not self._worth_waiting():
-                break
-            self._wait()
-            look(self)
+            is_over = not self.pool.running and not self._worth_waiting()
+            if not is_over:
+                self._wait()
+                look(self)
+
+        while not self.wishes.stop.is_set() and not is_over:
+            self._patiently(turn)
         self.pool.stop(self.settings.stop_timeout)
         look(self)
+
+    def _turn(self) -> None:
+        self._hand_out()
+        self._wait()
+
+    def _patiently(self, action: Callable[[], None]) -> bool:
+        """Do something with the queue; when it does not answer, say so and wait a little.
+
+        Returns:
+            Whether it was done.
+
+        Raises:
+            OutputUnavailableError: it does not answer for longer than there is patience.
+        """
+        try:
+            action()
+        except OutputUnavailableError as error:
+            if self.outages.seconds() > self._patience:
+                raise
+            if not self.outages.rests(QUEUE):
+                log.warning("%s", error)
+            self.outages.ended(QUEUE, UNAVAILABLE)
+            # What runs could not renew its lease: nobody may take it for dead.
+            self._no_expiry_before = time.monotonic() + LEASE_SECONDS
+            self.wishes.stop.wait(LONGEST_WAIT)
+            return False
+        self.outages.ended(QUEUE, None)
+        return True
 
     def _start(self) -> None:
         freed = self.queue.take_over(self.owner)
@@ -149,7 +230,10 @@ class Scheduler:
 
     def _wait(self) -> None:
         """Wait for word from the workers, and put what has ended into the log."""
-        if not self.pool.poll(LONGEST_WAIT):
+        ended = self.pool.poll(LONGEST_WAIT)
+        for word in ended:
+            self.outages.ended(word.claim.service, word.reason)
+        if not ended:
             return
         self._changed = True
         for row in self.queue.runs(since=self._told):
@@ -175,6 +259,8 @@ class Scheduler:
         try:
             with self.wishes.scanning():
                 found = scan(self.settings, self.registry, self.queue, self._settle)
+        except OutputUnavailableError:
+            raise
         except (OptimusError, OSError):
             log.exception("the scan of the data folders failed")
             return
@@ -191,7 +277,8 @@ class Scheduler:
         if not self._changed and time.monotonic() < self._next_look:
             return
         self._changed, self._next_look = False, time.monotonic() + SECONDS_BETWEEN_LOOKS
-        self.queue.expire()
+        if time.monotonic() >= self._no_expiry_before:
+            self.queue.expire()
         self._queue_derived()
         while self.pool.has_room and (claim := self._claim()) is not None:
             log.debug("%s: %s started (attempt %d)", claim.service, claim.name, claim.attempts)
@@ -200,7 +287,8 @@ class Scheduler:
     def _claim(self) -> Claim | None:
         running = Counter(claim.service for claim, _ in self.pool.running)
         owner = f"{self.owner}:{os.getpid()}"
-        for service in order_of_claims(self._may_start(), running):
+        able = [service for service in self._may_start() if not self.outages.rests(service.name)]
+        for service in order_of_claims(able, running):
             claim = self.queue.claim(service.name, owner)
             if claim is not None:
                 return claim
@@ -223,21 +311,24 @@ class Scheduler:
                 continue
             newest = self.queue.newest_run(service.needs)
             if newest and at_rest(self.registry.all_needs(service), self.queue.states()):
-                options = {name: getattr(self.settings, name.lower()) for name in service.options}
                 item = Observed(
                     service=service.name,
                     spelled=service.spelled,
                     kind="derived",
                     name=DERIVED_ITEM,
-                    fingerprint=f"{newest}|{service.stamp(options)}"[:255],
+                    fingerprint=f"{newest}|{stamp_of(service, self.settings)}"[:255],
                 )
                 self.queue.observe([item])
 
     def _worth_waiting(self) -> bool:
         """Whether something will start by itself soon enough for a single pass to wait."""
         allowed = {service.name for service in self._may_start()}
-        soon = time.time() + PATIENCE
+        soon = self.queue.now() + PATIENCE
+        # A server may come back, but a single pass does not wait for it for ever.
+        is_patient = self.outages.seconds() < self._patience
         return any(
-            row.service in allowed and row.reason != "unavailable" and row.not_before <= soon
+            row.service in allowed
+            and row.not_before <= soon
+            and (is_patient or row.reason != UNAVAILABLE)
             for row in self.queue.sources(states=["queued"])
         )

@@ -25,13 +25,17 @@ from pymysql.cursors import Cursor
 from optimus.errors import OutputUnavailableError, SettingsError
 
 CONNECT_SECONDS = 10
-READ_SECONDS = 600
+READ_SECONDS = 6 * 3600
+"""An index over a billion documents takes hours; a worker that hangs is replaced long before."""
 SQL_MODE = (
     "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
     "NO_ENGINE_SUBSTITUTION"
 )
 PREPARE_SESSION = f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00'"
 """What the results depend on is set by every connection, whatever the server's own defaults."""
+
+BY_NAME_SERVICE = "mongodb+srv://"
+"""Such a URI is understood by asking the network's name service, which may be away."""
 
 Document = dict[str, Any]
 
@@ -99,6 +103,10 @@ class SqlServer:
             yield
         except (pymysql.MySQLError, RuntimeError) as error:
             raise OutputUnavailableError(self.sentence(error)) from error
+        except OSError as error:
+            raise OutputUnavailableError(
+                f"{self.place}: no secure connection ({error}). Mend SQL_TLS_CA."
+            ) from error
 
     def sentence(self, error: Exception) -> str:
         """Say what a driver's error means and what to do; values never get into it."""
@@ -108,21 +116,26 @@ class SqlServer:
         return f"{self.place} does not take what is written now ({type(error).__name__} {code})."
 
 
-_GONE = (
-    "it cannot be reached. Start it or mend the setting; work goes on by itself when it is back"
-)
+_GONE = "it cannot be reached. Start it or mend the setting; work goes on by itself when it is back"
 _DENIED = (
     "the account lacks a right. Grant it: CREATE, ALTER, DROP, INDEX, SELECT, INSERT, UPDATE, "
     "DELETE, CREATE VIEW on the databases of the courses, api, Person_Course and Email_CRM"
 )
 _FULL = "its disk is full. Free space there; work goes on by itself"
+_STORAGE = "its storage failed, most often because its disk is full. Free space there"
+_READ_ONLY = "it takes no writes. Switch read_only off there, or name the server that takes them"
+_NO_CONNECTION = "it has no free connection. Raise max_connections or lower WORKERS"
+_KEYLESS = (
+    "it takes no tables without a primary key. Set sql_require_primary_key (MariaDB: "
+    "innodb_force_primary_key) to OFF there"
+)
 _REMEDIES: dict[int, str] = {
     CR.CR_CONNECTION_ERROR: _GONE,
     CR.CR_CONN_HOST_ERROR: _GONE,
     CR.CR_SERVER_GONE_ERROR: _GONE,
     CR.CR_SERVER_LOST: _GONE,
     ER.SERVER_SHUTDOWN: _GONE,
-    ER.CON_COUNT_ERROR: "it has no free connection. Raise max_connections or lower WORKERS",
+    ER.CON_COUNT_ERROR: _NO_CONNECTION,
     ER.ACCESS_DENIED_ERROR: "user name or password is wrong. Mend SQL_USERNAME and SQL_PASSWORD",
     ER.DBACCESS_DENIED_ERROR: _DENIED,
     ER.TABLEACCESS_DENIED_ERROR: _DENIED,
@@ -130,6 +143,25 @@ _REMEDIES: dict[int, str] = {
     ER.DISK_FULL: _FULL,
     ER.RECORD_FILE_FULL: _FULL,
     ER.ERROR_ON_WRITE: _FULL,
+    ER.GET_ERRNO: _STORAGE,
+    ER.ERROR_DURING_COMMIT: _STORAGE,
+    ER.OPTION_PREVENTS_STATEMENT: _READ_ONLY,
+    1836: _READ_ONLY,
+    1792: _READ_ONLY,
+    ER.NET_PACKET_TOO_LARGE: "a row is larger than a packet may be. Raise max_allowed_packet there",
+    ER.BAD_DB_ERROR: "the database is not there any more; it is tried again",
+    ER.NO_SUCH_TABLE: "a table that is needed is not there any more; it is tried again",
+    ER.QUERY_INTERRUPTED: "somebody stopped the statement; it is tried again",
+    1927: _GONE,
+    4031: _GONE,
+    1698: "it wants another way to log in. Give the account a "
+    "password, and mend SQL_USERNAME and SQL_PASSWORD",
+    ER.HOST_NOT_PRIVILEGED: "the account may not come from this machine. Create it for this host",
+    ER.HOST_IS_BLOCKED: "it blocks this machine after failed connections. Run FLUSH HOSTS there",
+    ER.TOO_MANY_USER_CONNECTIONS: _NO_CONNECTION,
+    ER.USER_LIMIT_REACHED: _NO_CONNECTION,
+    ER.REQUIRES_PRIMARY_KEY: _KEYLESS,
+    3750: _KEYLESS,
     ER.LOCK_WAIT_TIMEOUT: "another statement holds a lock for too long; it is tried again",
     ER.LOCK_DEADLOCK: "two statements waited for each other; it is tried again",
 }
@@ -153,9 +185,11 @@ class MongoServer:
             SettingsError: it is none of these.
         """
         uri = host if "://" in host else f"mongodb://{host}"
+        if uri.startswith(BY_NAME_SERVICE):
+            return cls(uri)
         try:
             parse_uri(uri, validate=True, warn=False)
-        except (PyMongoError, ValueError) as error:
+        except (PyMongoError, ValueError, OSError) as error:
             raise SettingsError(
                 "MONGO_HOST is no host, host:port or mongodb:// URI "
                 f"({type(error).__name__}); special characters in a password are written as %40."
@@ -165,7 +199,7 @@ class MongoServer:
     @property
     def place(self) -> str:
         """Where it is, for people."""
-        if self.uri.startswith("mongodb+srv://"):
+        if self.uri.startswith(BY_NAME_SERVICE):
             return f"MongoDB at {self.uri.rpartition('@')[2].partition('/')[0].split('//')[-1]}"
         nodes = parse_uri(self.uri)["nodelist"]
         return "MongoDB at " + ", ".join(f"{host}:{port}" for host, port in nodes)
@@ -193,6 +227,10 @@ class MongoServer:
             yield
         except PyMongoError as error:
             raise OutputUnavailableError(self.sentence(error)) from error
+        except OSError as error:
+            raise OutputUnavailableError(
+                f"{self.place}: no secure connection ({error}). Mend MONGO_HOST."
+            ) from error
 
     def sentence(self, error: PyMongoError) -> str:
         """Say what a driver's error means and what to do; values never get into it."""

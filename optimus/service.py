@@ -6,13 +6,15 @@ makes of the outputs of others (``DerivedService``). All that it sees of the wor
 ``Run``: reading, writing, setting aside, counting.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -20,12 +22,43 @@ import pyarrow as pa
 from optimus.errors import BadFileError, LedgerError, StopRequested
 from optimus.outputs.catalog import Catalog, LakeTables, Table
 from optimus.outputs.lake import LakeWriter
+from optimus.outputs.mongo import CollectionOfDelivery, SourceDocuments
+from optimus.outputs.mysql import MySqlTables, SqlTable
 from optimus.outputs.rejects import Reject, RejectsWriter
 from optimus.outputs.staging import Staging
+from optimus.outputs.table import Line, TableOutput
 from optimus.package.files import KEPT_OF_TOO_LONG, LONGEST_LINE, Chunk, DeliveredFile
 from optimus.package.layout import Package, PackageFile
+from optimus.servers import MongoServer
 
 REJECTS_ALWAYS_ALLOWED = 100
+ROWS_PER_BATCH = 20_000
+SECONDS_BETWEEN_CHECKS = 1.0
+MYSQL, MONGODB = "MySQL", "MongoDB"
+
+
+class Hold(Protocol):
+    """The exclusive right to a source, as long as the try lasts."""
+
+    def check(self) -> None:
+        """See that it still holds.
+
+        Raises:
+            OutputUnavailableError: it does not, or nobody knows.
+        """
+
+
+class Documents(Protocol):
+    """What a try is about to write to MongoDB; there is nothing of it before ``publish``."""
+
+    def publish(self, origin: Mapping[str, str], guard: Callable[[], None]) -> None:
+        """Write all of it, in place of what the source gave before."""
+
+    def remove(self) -> None:
+        """Take away what the source gave before."""
+
+    def discard(self) -> None:
+        """Forget what was prepared."""
 
 
 class Service(ABC):
@@ -41,6 +74,10 @@ class Service(ABC):
     """Names of the services whose work it builds on."""
     options: ClassVar[tuple[str, ...]] = ()
     """Names of the settings that it is shown."""
+    servers: ClassVar[tuple[str, ...]] = ()
+    """What it writes to beside the lake, where it is in use: ``MYSQL``, ``MONGODB``."""
+    in_the_lake: ClassVar[bool] = True
+    """Whether it has anything to do when none of its servers is in use."""
     lake_tables: ClassVar[tuple[LakeTables, ...]] = ()
     """The tables that its lake files make."""
 
@@ -96,6 +133,7 @@ class Place:
         www: folder of the files for the web.
         rejects: the rejects file of the source.
         spill: folder for temporary files of queries.
+        spool: temporary file of what is on its way to a server.
     """
 
     lake: Path
@@ -103,15 +141,24 @@ class Place:
     www: Path
     rejects: Path
     spill: Path
+    spool: Path
 
 
 @dataclass
 class Progress:
-    """How far a run has come, in the unit of its input (bytes, courses)."""
+    """How far a run has come.
+
+    Attributes:
+        done: of ``total``, in the unit of the input (bytes, courses).
+        total: all there is to do.
+        rows: rows made so far.
+        messages: messages that the servers have taken.
+    """
 
     done: int = 0
     total: int = 0
     rows: int = 0
+    messages: int = 0
 
 
 @dataclass
@@ -124,6 +171,10 @@ class Run:
         place: where it may write.
         staging: what becomes visible when the try succeeds.
         lake: writes Parquet files.
+        identity: hash that names the source in all outputs.
+        hold: sees that no other host has taken the source over.
+        mysql: the tables of this try in MySQL; None where it is not in use.
+        mongodb: the server of events and forums; None where there is none.
         counts: the ledger: lines, rows and whatever else the service counts.
         notes: sentences for the operator.
         touches: keys of the courses whose data changed.
@@ -137,10 +188,15 @@ class Run:
     lake: LakeWriter
     rejects: RejectsWriter
     report: Callable[[Progress], bool]
+    identity: str
+    hold: Hold
+    mysql: MySqlTables | None = None
+    mongodb: MongoServer | None = None
     counts: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     touches: set[str] = field(default_factory=set)
     progress: Progress = field(default_factory=Progress)
+    _held_at: float = 0.0
 
     def tick(self, done: int | None = None, rows: int = 0) -> None:
         """Say how far the work has come. Call it at least once a second.
@@ -153,6 +209,37 @@ class Run:
         self.progress.rows += rows
         if not self.report(self.progress):
             raise StopRequested
+
+    def guard(self) -> None:
+        """Between two messages to a server: the work is still wanted, and still ours.
+
+        Raises:
+            StopRequested: the daemon wants to stop; let it pass.
+            OutputUnavailableError: another host may have taken the source over.
+        """
+        self.progress.messages += 1
+        self.tick()
+        now = time.monotonic()
+        if now - self._held_at >= SECONDS_BETWEEN_CHECKS:
+            self._held_at = now
+            self.hold.check()
+
+    def patiently(self, action: Callable[[], None]) -> None:
+        """Do something that keeps a server busy for long, such as building an index.
+
+        Progress is told all the while, so that nobody takes the wait for a hang.
+
+        Raises:
+            StopRequested: the daemon wants to stop; the server may go on.
+        """
+        thread = ThreadPoolExecutor(1)
+        try:
+            done = thread.submit(action)
+            while not wait([done], SECONDS_BETWEEN_CHECKS).done:
+                self.guard()
+            done.result()
+        finally:
+            thread.shutdown(wait=False)
 
     def note(self, sentence: str) -> None:
         """Tell the operator something about this try; never any learner's data."""
@@ -171,10 +258,52 @@ class FileRun(Run):
     Attributes:
         file: what is ingested.
         delivered: the open file; None for a folder.
+        documents: what MongoDB is about to be given.
     """
 
     file: PackageFile = field(kw_only=True)
     delivered: DeliveredFile | None = None
+    documents: list[Documents] = field(default_factory=list)
+
+    def open_table(
+        self, relative: str, table: SqlTable, *, in_the_lake_alone: bool = False
+    ) -> TableOutput:
+        """Begin a table in the lake and, where it is in use, in MySQL.
+
+        Args:
+            relative: path of the lake file, below the lake.
+            table: its columns, and its place in MySQL.
+            in_the_lake_alone: leave MySQL out.
+
+        Raises:
+            BadFileError: MySQL can hold no table like this.
+            OutputUnavailableError: the server cannot take it now.
+        """
+        in_mysql = self.mysql is not None and not in_the_lake_alone
+        staged = self.mysql.open(table) if self.mysql is not None and in_mysql else None
+
+        def refused(line: Line, detail: str) -> None:
+            number, offset, raw = line
+            self.reject(number, offset, "does_not_fit", detail, raw)
+
+        file = self.lake.open(relative, table.schema)
+        return TableOutput(file, staged, refused, self.patiently)
+
+    def open_documents(self, database: str, collection: str) -> SourceDocuments | None:
+        """The documents that this source gives to a collection; None without MongoDB."""
+        if self.mongodb is None:
+            return None
+        found = SourceDocuments(self.mongodb, database, collection, self.identity, self.place.spool)
+        self.documents.append(found)
+        return found
+
+    def open_delivery(self, database: str, collection: str) -> CollectionOfDelivery | None:
+        """A collection that holds what this delivery says; None without MongoDB."""
+        if self.mongodb is None:
+            return None
+        found = CollectionOfDelivery(self.mongodb, database, collection, self.place.spool)
+        self.documents.append(found)
+        return found
 
     def chunks(self, longest: int = LONGEST_LINE) -> Iterator[Chunk]:
         """The file's lines. Progress, and the wish to stop, are seen to in between."""
@@ -262,6 +391,24 @@ class DerivedRun(Run):
     def connect(self, tables: Iterable[Table] | None = None) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with these tables of the lake as views; all when None."""
         return self.catalog.connect(self.place.spill, tables=tables)
+
+    def mirror(self, table: SqlTable, rows: pa.Table) -> None:
+        """Write a table to MySQL as well, where it is in use.
+
+        A row that MySQL cannot hold stays in the lake alone, and a note says so.
+
+        Raises:
+            OutputUnavailableError: the server cannot take it now.
+        """
+        if self.mysql is None:
+            return
+        refused = 0
+        with self.mysql.open(table) as staged:
+            for batch in rows.to_batches(max_chunksize=ROWS_PER_BATCH):
+                refused += len(staged.load(batch))
+                self.tick()
+        if refused:
+            self.note(f"MySQL {table.name}: {refused:,} rows do not fit; the lake has them.")
 
     def remove(self, relative: str) -> None:
         """Take a lake file away when the try succeeds."""

@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     )
     sql_host: str = Field(
         default="",
-        description="MySQL or MariaDB server of the queue and the tables; blank: SQLite, no tables.",
+        description="MySQL or MariaDB server of queue and tables; blank: SQLite, no tables.",
     )
     sql_port: int = Field(default=3306, ge=1, le=65535, description="Its port.")
     sql_username: str = Field(default="", description="The account on it.")
@@ -174,6 +174,11 @@ class Settings(BaseSettings):
     def queue_path(self) -> Path:
         """The queue's SQLite file; not used when the queue is in MySQL."""
         return self.state_path / "queue.sqlite"
+
+    @property
+    def legacy_path(self) -> Path:
+        """Where ``import-legacy`` writes logs: a data folder like those of DATA_PATHS."""
+        return self.state_path / "legacy"
 
     @property
     def queue_place(self) -> Path | SqlServer:

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from optimus import __version__
+from optimus.errors import OutputUnavailableError
 from optimus.queue.reading import QueueReader
 from optimus.registry import Registry
 from optimus.scheduler import Wishes
@@ -69,6 +70,12 @@ def create_app(
         return JSONResponse(
             {"response": "error", "statuscode": error.status_code}, status_code=error.status_code
         )
+
+    @app.exception_handler(OutputUnavailableError)
+    def no_queue(_request: Request, error: OutputUnavailableError) -> JSONResponse:
+        """The queue does not answer: the daemon waits for it, and says so."""
+        body = {"response": "error", "statuscode": 503, "status": "degraded", "reason": str(error)}
+        return JSONResponse(body, status_code=503)
 
     return app
 

@@ -1,6 +1,6 @@
 """Writing the lake: one Parquet file per source, typed, checked before it is published."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -66,6 +66,17 @@ class LakeWriter:
             again.replace(staged)
         finally:
             again.unlink(missing_ok=True)
+
+    def newest(self, relative: str) -> Path:
+        """Where to read what a file will hold: it may be staged, or in the lake already."""
+        if relative in self.relative_paths:
+            return self._staging.path_for(self.root / relative)
+        return self.root / relative
+
+    def staged_batches(self, relative: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Read back some columns of a staged file that is closed."""
+        with pq.ParquetFile(self._staging.path_for(self.root / relative)) as file:
+            yield from file.iter_batches(columns=columns)
 
     def drop(self, relative: str) -> None:
         """Take back a staged file: what it holds must not be published."""

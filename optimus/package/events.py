@@ -134,6 +134,16 @@ def read_event(line: bytes) -> Event:
     return _resolved(fields, extra, repaired)
 
 
+def read_document(line: bytes) -> dict[str, Any]:
+    """The object of a line that ``read_event`` has accepted, with all its keys and values."""
+    try:
+        document: dict[str, Any] = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        members, _ = _members(line)
+        document = {key: _loose(raw) for key, raw in members.items()}
+    return document
+
+
 def parse_time(value: object) -> str | None:
     """A moment in any spelling that occurs, as UTC in ISO form with microseconds.
 

@@ -75,12 +75,19 @@ _LONG_INTEGER = re.compile(r"[0-9]{19}")
 _PRETTY_PRINTED = re.compile(rb"\s*\{[ \t\r]*\n")
 
 
+class ObjectIdText(str):
+    """The text of what was an object id: 24 hex digits in lower case."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Post:
     """One post as delivered, and as plain values.
 
     Attributes:
-        values: the document with ids as lower-case text and dates as aware datetimes.
+        values: the document with ids as lower-case text (``ObjectIdText`` where they were
+            wrapped in ``$oid``, and for the ``_id``) and dates as aware datetimes.
         document: the delivered document, wrappers and all, as compact JSON text.
         unusable_dates: what stood in the dates that are None in ``values``, by path
             (``endorsement.time``).
@@ -228,10 +235,10 @@ def _unwrapped(key: str, inner: Any) -> str | int | float | None:
     return None
 
 
-def _object_id(value: Any) -> str | None:
+def _object_id(value: Any) -> ObjectIdText | None:
     """Give 24 hex digits in lower case, or None."""
     is_one = isinstance(value, str) and _OBJECT_ID.fullmatch(value)
-    return value.lower() if is_one else None
+    return ObjectIdText(value.lower()) if is_one else None
 
 
 def _date(inner: Any) -> datetime | None:

@@ -28,6 +28,8 @@ KNOWN_SUFFIXES = (
     "prod",
     "edge",
 )
+FROM_MONGODB = "mongodb-"
+"""How the names of logs begin that were written from the documents of a collection."""
 LONGEST_DATABASE_NAME = 64
 LONGEST_COURSE_KEY = LONGEST_DATABASE_NAME - len("personcourse_")
 LONGEST_FILE_NAME = 200

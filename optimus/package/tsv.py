@@ -153,6 +153,7 @@ class TableReader:
         drift: how the header differs from the known columns of the table.
         counts: what became of the lines so far; final when the batches are used up.
         notes: sentences about the file as a whole.
+        lines: the lines of the batch that was given out last, one for each of its rows.
     """
 
     def __init__(
@@ -171,6 +172,7 @@ class TableReader:
         self._holds_literals: bool | None = None
         self.counts = Counts()
         self.notes: list[str] = []
+        self.lines: list[Line] = []
         self._header_line = self._find_header_line()
         # Such a file went through a conversion of line ends, which gave every row one more CR.
         self._ends_in_return = self._header_line.endswith(b"\r")
@@ -251,6 +253,8 @@ class TableReader:
             batch = batch.filter(
                 pa.array([row not in findings.rejects for row in range(len(rows))], pa.bool_())
             )
+            kept = [line for row, line in enumerate(kept) if row not in findings.rejects]
+        self.lines = kept
         return batch if batch is not None and batch.num_rows else None
 
     def _read_row(self, raw: bytes) -> tuple[list[bytes], int]:

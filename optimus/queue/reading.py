@@ -38,6 +38,10 @@ class QueueReader:
         self._now = now or self._database.now
         migrate(self._database)
 
+    def now(self) -> float:
+        """The queue's time, as Unix seconds."""
+        return self._now()
+
     def close(self) -> None:
         """Let go of all connections."""
         self._database.writing.dispose()
@@ -120,7 +124,9 @@ class QueueReader:
 
     def runs(self, since: int = 0) -> list[Row[Any]]:
         """The history after the run with this id, oldest first, with each source's name."""
-        query = select(run, source.c.name.label("source_name")).join_from(run, source)
+        query = select(run, source.c.name.label("source_name")).join_from(
+            run, source, run.c.source_id == source.c.id
+        )
         return self._rows(query.where(run.c.id > since).order_by(run.c.id))
 
     def last_completed(self, service: str) -> datetime | None:

@@ -55,6 +55,7 @@ class Claim:
     attempts: int
     done_sha256: str | None
     published: list[str]
+    outputs: str | None
     owner: str
     started: float
 

@@ -225,6 +225,7 @@ class Queue(QueueReader):
             attempts=row.attempts + 1,
             done_sha256=row.done_sha256,
             published=row.published,
+            outputs=row.counts.get("outputs"),
             owner=owner,
             started=now,
         )
@@ -307,6 +308,11 @@ class Queue(QueueReader):
             if content_of(other.published) == content_sha256:
                 return other
         return None
+
+    def has_twin(self, claim: Claim, content_sha256: str, content_of: ContentOf) -> bool:
+        """Whether another source seems to give this content; only ``reserve`` is sure."""
+        with transaction(self._database, self._database.reading) as connection:
+            return self._twin(connection, claim, content_sha256, content_of) is not None
 
     def still_mine(self, claim: Claim) -> None:
         """Check a claim.

@@ -1,24 +1,28 @@
-"""Clickstream: every line of the tracking logs, as a row of the lake.
+"""Clickstream: every line of the tracking logs, as a row of the lake and a document.
 
 In     clickstream_logs/**/*.log, plain or gzip
 Out    lake/clickstream/year=…/month=…/<source>.parquet: logs.clickstream
+       MongoDB logs.clickstream: the events as delivered, and time_date
 Waits  for nothing; ip_to_country and time_finder wait for us
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from optimus.errors import BadRecordError
+from optimus.outputs.bson_documents import document_id, encode_event
 from optimus.outputs.catalog import LakeTables
 from optimus.outputs.lake import LakeFile
-from optimus.package.events import Event, read_event
+from optimus.outputs.mongo import SourceDocuments
+from optimus.package.events import Event, read_document, read_event
 from optimus.package.files import Chunk, TooLong
 from optimus.package.layout import Package, PackageFile
-from optimus.package.names import safe_file_name
-from optimus.service import FileRun, FileService
+from optimus.package.names import FROM_MONGODB, safe_file_name
+from optimus.service import MONGODB, FileRun, FileService
 from optimus.touches import events_touch
 from services.clickstream.columns import EVENT_SCHEMA, event_rows
 
@@ -34,6 +38,7 @@ class Clickstream(FileService):
     spelled = "Clickstream"
     title = "Tracking logs"
     equal_content_counts_once = True
+    servers = (MONGODB,)
     lake_tables = (
         LakeTables(
             pattern="clickstream/year={year}/month={month}/{source}.parquet",
@@ -51,8 +56,12 @@ class Clickstream(FileService):
 
     def ingest(self, run: FileRun) -> None:
         """Read a log line by line; what is no event goes to the rejects."""
+        documents = None
+        # What came from there is there already.
+        if not run.file.path.name.startswith(FROM_MONGODB):
+            documents = run.open_documents("logs", "clickstream")
         with run.lake.open(lake_path(run.file), EVENT_SCHEMA) as file:
-            batch = _Batch(run, file)
+            batch = _Batch(run, file, documents)
             for chunk in run.chunks():
                 batch.take(chunk)
             batch.write()
@@ -69,9 +78,10 @@ def lake_path(file: PackageFile) -> str:
 class _Batch:
     """Events on their way into the lake."""
 
-    def __init__(self, run: FileRun, file: LakeFile) -> None:
+    def __init__(self, run: FileRun, file: LakeFile, documents: SourceDocuments | None) -> None:
         self._run = run
         self._file = file
+        self._documents = documents
         self._lines: list[int] = []
         self._events: list[Event] = []
         self._hashes: list[int] = []
@@ -88,6 +98,8 @@ class _Batch:
             else:
                 try:
                     event = read_event(line)
+                    if self._documents is not None:
+                        self._documents.add(self._document(number, line, event))
                 except BadRecordError as error:
                     self._reject(number, offset, error, line)
                     continue
@@ -115,6 +127,19 @@ class _Batch:
         run.touches.update(events_touch(run.file.site, course_id) for course_id in courses)
         run.tick(rows=len(self._lines))
         self._lines, self._events, self._hashes = [], [], []
+
+    def _document(self, number: int, line: bytes, event: Event) -> bytes:
+        """The event as MongoDB holds it.
+
+        Raises:
+            BadRecordError: MongoDB cannot hold it.
+        """
+        time = event.fields.time
+        return encode_event(
+            read_document(line),
+            document_id(self._run.identity, number),
+            None if time is None else datetime.fromisoformat(time),
+        )
 
     def _reject(self, number: int, offset: int, error: BadRecordError, raw: bytes) -> None:
         self._run.counts["lines"] += 1

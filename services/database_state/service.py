@@ -2,6 +2,7 @@
 
 In     database_state/latest/**/*.sql
 Out    lake/state/<course database>/<table>/delivered=<date>.parquet, one a delivery
+       MySQL <course database>.<table>, from the newest delivery
 Waits  for nothing; person_course waits for us
 """
 
@@ -9,12 +10,13 @@ from collections.abc import Iterable, Iterator
 
 from optimus.errors import BadFileError
 from optimus.outputs.catalog import LakeTables
+from optimus.outputs.mysql import SqlTable
 from optimus.package.files import TooLong
 from optimus.package.layout import Package, PackageFile
 from optimus.package.names import FileKind
 from optimus.package.tables import canonical_table
 from optimus.package.tsv import TableReader
-from optimus.service import FileRun, FileService
+from optimus.service import MYSQL, FileRun, FileService
 from optimus.touches import course_touch
 
 LONGEST_ROW = 64 << 20
@@ -26,6 +28,8 @@ class DatabaseState(FileService):
     name = "database_state"
     spelled = "DatabaseState"
     title = "Database dumps"
+    servers = (MYSQL,)
+    options = ("MYSQL_LEGACY_TEXT", "MYSQL_LEAVE_OUT")
     lake_tables = (
         LakeTables(
             pattern="state/{database}/{table}/delivered={day}.parquet",
@@ -51,12 +55,20 @@ class DatabaseState(FileService):
         table = canonical_table(file.table)
         reader = TableReader(_numbered(run), table, run.reject, run.repair)
         path = f"state/{file.course.database}/{table}/delivered={file.delivered}.parquet"
-        with run.lake.open(path, reader.schema) as output:
+        in_mysql = SqlTable(
+            database=file.course.database,
+            name=table,
+            schema=reader.schema,
+            unique=("id",) if "id" in reader.schema.names else (),
+            legacy_text=run.options["MYSQL_LEGACY_TEXT"],
+        )
+        is_left_out = table in run.options["MYSQL_LEAVE_OUT"]
+        with run.open_table(path, in_mysql, in_the_lake_alone=is_left_out) as output:
             for batch in reader.read_batches():
-                output.write(batch)
+                output.write(batch, reader.lines)
                 run.tick(rows=batch.num_rows)
         run.touches.add(course_touch(file.course.database))
-        _tell(run, reader)
+        _tell(run, reader, output.refused)
 
 
 def _numbered(run: FileRun) -> Iterator[tuple[int, int, bytes]]:
@@ -70,12 +82,12 @@ def _numbered(run: FileRun) -> Iterator[tuple[int, int, bytes]]:
                 yield number, offset, line
 
 
-def _tell(run: FileRun, reader: TableReader) -> None:
+def _tell(run: FileRun, reader: TableReader, refused: int) -> None:
     counts = reader.counts
     # update() adds to the overlong rows that were counted on the way.
     run.counts.update(
         lines=counts.rows + counts.rejects,
-        rows=counts.rows,
+        rows=counts.rows - refused,
         blank=counts.blank,
         replaced_utf8=counts.replaced_utf8,
         odd_escapes=counts.odd_escapes,

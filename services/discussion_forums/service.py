@@ -2,6 +2,7 @@
 
 In     database_state/latest/<course>-<site>.mongo
 Out    lake/forums/<course>-<site>/delivered=<date>.parquet, one a delivery
+       MongoDB discussion_forum.<course>-<site>, from the newest delivery
 Waits  for nothing; person_course waits for us
 """
 
@@ -11,13 +12,14 @@ from typing import Any, cast
 import pyarrow as pa
 
 from optimus.errors import BadRecordError
+from optimus.outputs.bson_documents import forum_document
 from optimus.outputs.catalog import LakeTables
 from optimus.outputs.lake import LakeFile
 from optimus.package.files import Chunk, TooLong
 from optimus.package.forum import FORUM_SCHEMA, check_forum_format, parse_post, post_row
 from optimus.package.layout import Package, PackageFile
 from optimus.package.names import FileKind, safe_file_name
-from optimus.service import FileRun, FileService
+from optimus.service import MONGODB, FileRun, FileService
 from optimus.touches import course_touch
 
 LONGEST_POST = 16 << 20
@@ -30,6 +32,7 @@ class DiscussionForums(FileService):
     name = "discussion_forums"
     spelled = "DiscussionForums"
     title = "Discussion forums"
+    servers = (MONGODB,)
     lake_tables = (
         LakeTables(
             pattern="forums/{forum}/delivered={day}.parquet",
@@ -61,7 +64,22 @@ class DiscussionForums(FileService):
         if posts.superseded:
             run.lake.rewrite(path, posts.without_superseded)
             posts.set_superseded_aside()
+        _write_documents(run, course.discussion_table, path)
         run.touches.add(course_touch(course.database))
+
+
+def _write_documents(run: FileRun, forum: str, path: str) -> None:
+    """Give MongoDB the posts that the lake has got: each once, in its last version."""
+    documents = run.open_delivery("discussion_forum", forum)
+    if documents is None:
+        return
+    for batch in run.lake.staged_batches(path, ["document"]):
+        documents.write(forum_document(parse_post(text).values) for text in _texts(batch))
+        run.tick()
+
+
+def _texts(batch: pa.RecordBatch) -> list[str]:
+    return cast(list[str], batch["document"].to_pylist())
 
 
 def _head(chunk: Chunk) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 In     logs.clickstream.ip; country and city databases (.mmdb) of the settings or of lib/
 Out    lake/ip_country.parquet: logs.ip_country, one row per distinct text ever seen
+       MongoDB logs.clickstream: country, subdivision and city, or geo_attempt
 Waits  for clickstream; person_course and daily_count wait for us
 """
 
@@ -13,11 +14,12 @@ import pyarrow as pa
 
 from optimus.errors import BadFileError
 from optimus.outputs.catalog import LakeTables
-from optimus.service import DerivedRun, DerivedService
+from optimus.service import MONGODB, DerivedRun, DerivedService
 from optimus.touches import EVERYTHING
 from services.ip_to_country.addresses import first_public_address
 from services.ip_to_country.country_columns import IP_COUNTRY_SCHEMA
 from services.ip_to_country.databases import CITY_SETTING, COUNTRY_SETTING, Lookup, choose
+from services.ip_to_country.documents import Places, locate_documents
 from services.ip_to_country.texts import Texts
 
 TABLE = "ip_country.parquet"
@@ -36,6 +38,7 @@ class IpToCountry(DerivedService):
     title = "Countries of addresses"
     needs = ("clickstream",)
     options = (COUNTRY_SETTING, CITY_SETTING)
+    servers = (MONGODB,)
     lake_tables = (
         LakeTables(
             pattern=TABLE,
@@ -81,13 +84,15 @@ class IpToCountry(DerivedService):
             run.note(NO_DATABASE)
             return
         table = run.place.lake / TABLE
-        with run.connect(()) as connection:
+        with run.connect(()) as connection, Lookup(choice) as lookup:
             texts = Texts(connection, table)
             _gather(run, texts, table)
             run.counts["rows"], run.counts["with_country"], run.counts["looked_up"] = texts.counts()
             if run.counts["looked_up"]:
-                with Lookup(choice) as lookup:
-                    _rewrite(run, texts, lookup)
+                _rewrite(run, texts, lookup)
+            if run.mongodb is not None:
+                places = Places(connection, run.lake.newest(TABLE), lookup)
+                locate_documents(run, run.mongodb, places, self.name)
 
 
 def _gather(run: DerivedRun, texts: Texts, table: Path) -> None:

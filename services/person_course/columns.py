@@ -66,6 +66,22 @@ COURSE_PROFILE = described_schema(
     ("worst_assessment", TEXT, "Never filled."),
 )
 
+_NAME, _FLAG, _COUNT = "varchar(255)", "tinyint(1)", "int"
+_COUNTS = {
+    field.name: _COUNT
+    for field in (*PERSON_COURSE, *COURSE_PROFILE)
+    if field.type == WHOLE and field.name.startswith(("n", "course_length", "attempted"))
+}
+PERSON_COURSE_TYPES = {
+    **_COUNTS,
+    **dict.fromkeys(("viewed", "explored", "certified", "inconsistent_flag"), _FLAG),
+    "registered": f"{_FLAG} DEFAULT 1",
+    "user_id": _NAME,
+    "YoB": "year",
+}
+"""The original's types in MySQL, where they are not those of the lake."""
+COURSE_PROFILE_TYPES = _COUNTS
+
 _COURSE_COLUMNS: dict[str, pa.DataType] = {
     **dict.fromkeys(("database", "course", "stem", "site", "discussiontable", "course_id"), TEXT),
     **dict.fromkeys(("start_at", "end_at"), pa.timestamp("us", "UTC")),

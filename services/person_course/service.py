@@ -3,6 +3,7 @@
 In     the lake: dumps, forums, structure, events, countries, repaired times
 Out    lake/derived/person_course/<course>.parquet, lake/derived/course_profile/<course>.parquet,
        personcourse_<course>_<time>.csv and courseprofile_<time>.csv in EXPORT_PATH
+       MySQL Person_Course.personcourse_<course> and Person_Course.courseprofile
 Waits  for ip_to_country, time_finder, database_state, discussion_forums, course_structure
 
 What the columns mean is in the two .sql files and in columns.py.
@@ -18,12 +19,19 @@ import pyarrow as pa
 
 from optimus.outputs.catalog import LakeTables
 from optimus.outputs.csv import export_csv
-from optimus.service import DerivedRun, DerivedService
+from optimus.outputs.mysql import SqlTable
+from optimus.service import MYSQL, DerivedRun, DerivedService
 from optimus.touches import course_touch, events_touch
-from services.person_course.columns import COURSE_PROFILE, PERSON_COURSE
+from services.person_course.columns import (
+    COURSE_PROFILE,
+    COURSE_PROFILE_TYPES,
+    PERSON_COURSE,
+    PERSON_COURSE_TYPES,
+)
 from services.person_course.inputs import Course, find_courses, register_inputs
 
 HERE = Path(__file__).parent
+DATABASE = "Person_Course"
 ROWS_AT_ONCE = 10_000
 PERSON_COURSE_SQL = (HERE / "person_course.sql").read_text()
 COURSE_PROFILE_SQL = (HERE / "course_profile.sql").read_text()
@@ -58,6 +66,7 @@ class PersonCourse(DerivedService):
         "course_structure",
     )
     options = ("CERTIFIED_STATUSES",)
+    servers = (MYSQL,)
     lake_tables = (
         LakeTables(
             pattern="derived/person_course/{course}.parquet",
@@ -132,17 +141,36 @@ def _write(run: DerivedRun, connection: duckdb.DuckDBPyConnection, course: Cours
     run.lake.write(f"derived/person_course/{key}.parquet", learners)
     run.lake.write(f"derived/course_profile/{key}.parquet", profile)
     _export(run, f"personcourse_{key}", learners)
+    in_mysql = SqlTable(
+        database=DATABASE,
+        name=f"personcourse_{key}",
+        schema=PERSON_COURSE,
+        unique=("user_id",),
+        types=PERSON_COURSE_TYPES,
+        serial_id=True,
+    )
+    run.mirror(in_mysql, learners)
     run.counts["rows"] += learners.num_rows
 
 
 def _export_profiles(run: DerivedRun, connection: duckdb.DuckDBPyConnection) -> None:
-    """The CSV file has all course runs: those done now, and the others as they are."""
-    profiles = connection.sql(
+    """These tables have all course runs: those done now, and the others as they are."""
+    found = connection.sql(
         'SELECT * FROM "Person_Course".courseprofile '
         "WHERE dbname NOT IN (SELECT database FROM course_profile) "
         "UNION ALL BY NAME SELECT * EXCLUDE (database) FROM course_profile ORDER BY dbname"
     )
-    _export(run, "courseprofile", profiles.to_arrow_table().select(COURSE_PROFILE.names))
+    profiles = found.to_arrow_table().select(COURSE_PROFILE.names).cast(COURSE_PROFILE)
+    _export(run, "courseprofile", profiles)
+    in_mysql = SqlTable(
+        database=DATABASE,
+        name="courseprofile",
+        schema=COURSE_PROFILE,
+        unique=("course",),
+        types=COURSE_PROFILE_TYPES,
+        serial_id=True,
+    )
+    run.mirror(in_mysql, profiles)
 
 
 def _export(run: DerivedRun, name: str, table: pa.Table) -> None:

@@ -1,8 +1,10 @@
 """Time finder: which events tell when they happened, and better moments for some that do not.
 
 In     lake/clickstream/**: logs.clickstream
+       MongoDB logs.clickstream, documents that others have written
 Out    lake/derived/event_times/<source>.parquet: logs.event_times
        lake/derived/event_time_repairs/<source>.parquet: logs.event_time_repairs
+       time_date of these documents; those of our own are born with it
 Waits  for clickstream; person_course, event_count and daily_count wait for us
 """
 
@@ -13,7 +15,10 @@ from typing import Any
 import duckdb
 
 from optimus.outputs.catalog import LakeTables
-from optimus.service import DerivedRun, DerivedService
+from optimus.outputs.mongo import opened
+from optimus.outputs.mongo_updates import Newcomers, fill_dates
+from optimus.servers import MongoServer
+from optimus.service import MONGODB, DerivedRun, DerivedService
 from services.time_finder.event_log import EventLog
 from services.time_finder.time_columns import EVENT_TIMES_SCHEMA, REPAIRS_SCHEMA
 
@@ -33,6 +38,7 @@ class TimeFinder(DerivedService):
     spelled = "TimeFinder"
     title = "Times of events"
     needs = ("clickstream",)
+    servers = (MONGODB,)
     lake_tables = (
         LakeTables(
             pattern="derived/event_times/{source}.parquet",
@@ -70,6 +76,17 @@ class TimeFinder(DerivedService):
                 run.tick(done)
         _note_the_worst(run, without_time)
         _forget_lost_logs(run)
+        if run.mongodb is not None:
+            _date_documents(run, run.mongodb)
+
+
+def _date_documents(run: DerivedRun, server: MongoServer) -> None:
+    """Give a date to the documents that came without one."""
+    newcomers = Newcomers(server, "logs", "clickstream", TimeFinder.name)
+    if newcomers.have_come():
+        with opened(server, "logs", "clickstream") as collection:
+            run.counts["documents_dated"] = fill_dates(collection, run.guard)
+        newcomers.were_seen()
 
 
 def _forget_lost_logs(run: DerivedRun) -> None:

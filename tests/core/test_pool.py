@@ -51,14 +51,14 @@ def is_alive(number: int) -> bool:
 
 def test_a_worker_that_is_killed_charges_its_file_and_the_next_file_is_ingested(house, pool):
     os.kill(at_work(house, pool), signal.SIGKILL)
-    until(lambda: pool.poll(0.1) > 0)
+    until(lambda: pool.poll(0.1) != [])
     assert (house.source().state, house.source().attempts) == ("queued", 1)
     assert house.source().reason == "worker_died"
     (house.latest_logs / LOG).unlink()
     house.log(OTHER, event("b"))
     house.scan()
     pool.start(house.claim())
-    until(lambda: pool.poll(0.1) > 0)
+    until(lambda: pool.poll(0.1) != [])
     assert house.events() == [(OTHER, "b")]
 
 
@@ -66,7 +66,7 @@ def test_a_worker_that_makes_no_progress_is_replaced_and_its_file_charged(house,
     number = at_work(house, pool)
     os.kill(number, signal.SIGSTOP)
     pool._children[0].moved_at -= house.settings.stall_seconds + 1
-    until(lambda: pool.poll(0.1) > 0)
+    until(lambda: pool.poll(0.1) != [])
     assert (house.source().state, house.source().attempts) == ("queued", 1)
     assert not is_alive(number)
 

@@ -9,10 +9,17 @@ from optimus.package.layout import Package, PackageFile
 from optimus.queue.records import Result
 from optimus.registry import Registry
 from optimus.scanner import scan
-from optimus.scheduler import Scheduler, Wishes, at_rest, order_of_claims
+from optimus.scheduler import (
+    PATIENCE_WITH_A_SERVER,
+    Outages,
+    Scheduler,
+    Wishes,
+    at_rest,
+    order_of_claims,
+)
 from optimus.service import DerivedRun, DerivedService, FileRun, FileService, Service
 from optimus.touches import EVERYTHING
-from tests.core.mortal import LOG, OTHER, event
+from tests.core.mortal import LOG, OTHER, Clock, event
 from tests.house import House
 
 
@@ -264,12 +271,54 @@ def test_who_asks_during_a_scan_waits_for_the_next_one():
     assert wishes.scan.is_set()
 
 
-def test_a_single_pass_does_not_wait_for_what_an_outage_holds_up(house):
+def test_a_single_pass_waits_for_a_server_but_not_for_ever(house):
     house.log(LOG, event("a"))
     scan(house.settings, house.registry, house.queue, settle_seconds=0)
+    scheduler = Scheduler(house.settings, house.registry, house.queue)
+    scheduler._patience = PATIENCE_WITH_A_SERVER
+    clock = Clock()
+    scheduler.outages = Outages(clock)
     claim = house.queue.claim("clicks", "worker")
     house.queue.release(claim, "unavailable", "no space", delay=5)
-    assert not Scheduler(house.settings, house.registry, house.queue)._worth_waiting()
+    scheduler.outages.ended("clicks", "unavailable")
+    assert scheduler._worth_waiting()
+    clock.now += PATIENCE_WITH_A_SERVER + 1
+    assert not scheduler._worth_waiting()
+
+
+def test_a_service_whose_server_is_away_rests_longer_after_every_try():
+    clock = Clock()
+    outages = Outages(clock)
+    for pause in (1, 4, 16, 60, 60):
+        outages.ended("clicks", "unavailable")
+        clock.now += pause - 0.5
+        assert outages.rests("clicks")
+        clock.now += 1
+        assert not outages.rests("clicks")
+    assert not outages.rests("dumps")
+
+
+def test_files_that_fail_together_are_one_outage():
+    clock = Clock()
+    outages = Outages(clock)
+    for _ in range(8):
+        outages.ended("clicks", "unavailable")
+    clock.now += 1.5
+    assert not outages.rests("clicks")
+
+
+def test_what_works_again_rests_no_more():
+    clock = Clock()
+    outages = Outages(clock)
+    outages.ended("clicks", "unavailable")
+    outages.ended("dumps", "unavailable")
+    clock.now += 10
+    assert outages.seconds() == 10
+    outages.ended("clicks", None)
+    assert not outages.rests("clicks")
+    assert outages.seconds() == 10
+    outages.ended("dumps", "defect")
+    assert outages.seconds() == 0
 
 
 def test_a_single_pass_waits_for_a_short_back_off(house):

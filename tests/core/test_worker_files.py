@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from optimus.attempt import rejects_path
 from optimus.outputs.rejects import read_rejects
-from optimus.worker import rejects_path
 from tests.core.mortal import LOG, OTHER, MortalHouse, event
 
 PACKED = f"{LOG}.gz"

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ class Installation:
         exports: the folder of CSV files.
     """
 
-    def __init__(self, folder: Path, package: Path, geo_database: Path) -> None:
+    def __init__(self, folder: Path, package: Path, geo_database: Path, **settings: Any) -> None:
+        """Write the settings file; ``settings`` are those that differ from the defaults."""
         self.package = package
         self.state = folder / "state"
         self.lake = folder / "lake"
@@ -39,6 +40,7 @@ class Installation:
             f"EXPORT_PATH = {str(self.exports)!r}\n"
             f"WWW_PATH = {str(folder / 'www')!r}\n"
             f"GEOIP_CITY_DB = {str(geo_database)!r}\n"
+            + "".join(f"{name} = {value!r}\n" for name, value in settings.items())
         )
 
     def run(self, *arguments: str, may_fail: bool = False) -> str:
@@ -65,6 +67,24 @@ class Installation:
         if any("Interrupted 3 times" in problem["message"] for problem in problems):
             self.run("retry")
             self.once()
+
+    @contextmanager
+    def daemon(self) -> Iterator["subprocess.Popen[bytes]"]:
+        """The daemon with all its workers, ended at the end whatever happens."""
+        with (self.state.parent / "terminal.log").open("ab") as terminal:
+            process = subprocess.Popen(
+                self._command("run"),
+                **self._surroundings(),
+                stdout=terminal,
+                stderr=terminal,
+                start_new_session=True,
+            )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def once_until_killed(self, seconds: float) -> bool:
         """Start ``once`` and kill it with all its workers; says whether it was still at work."""

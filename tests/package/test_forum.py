@@ -8,13 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimus.errors import BadFileError, BadRecordError
 from optimus.package.forum import (
     FORUM_SCHEMA,
     MAX_DEPTH,
+    ObjectIdText,
     check_forum_format,
     parse_post,
     post_row,
@@ -112,6 +113,13 @@ def test_wrappers_are_undone_inside_lists_and_objects():
     post = parse_post(line_of(parent_ids=[{"$oid": ID}], a={"b": [{"$numberLong": "1"}]}))
     assert post.values["parent_ids"] == [ID]
     assert post.values["a"] == {"b": [1]}
+
+
+def test_an_id_can_be_told_from_a_text_that_looks_like_one():
+    post = parse_post(line_of(_id=ID, author_id=ID, parent_ids=[{"$oid": ID}], a={"$oid": ID}))
+    ids = post.values["_id"], post.values["parent_ids"][0], post.values["a"]
+    assert [type(value) for value in ids] == [ObjectIdText] * 3
+    assert type(post.values["author_id"]) is str
 
 
 # --- lines that are not kept --------------------------------------------------------------------
@@ -284,6 +292,7 @@ ANY_JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(fields=st.dictionaries(st.sampled_from([*FORUM_SCHEMA.names, "_type", "votes"]), ANY_JSON))
 def test_a_post_of_any_shape_fits_the_lake_or_is_refused(fields):
     try:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from optimus.attempt import rejects_path
 from optimus.outputs.rejects import Reject, read_rejects
-from optimus.worker import rejects_path
 from tests.house import House
 
 STEM = "DemoX-Bees101-2016_T1"
