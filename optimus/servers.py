@@ -105,7 +105,8 @@ class SqlServer:
             raise OutputUnavailableError(self.sentence(error)) from error
         except OSError as error:
             raise OutputUnavailableError(
-                f"{self.place}: no secure connection ({error}). Mend SQL_TLS_CA."
+                f"{self.place}: no secure connection with {self.certificates} "
+                f"({error.strerror or error}). Mend SQL_TLS_CA."
             ) from error
 
     def sentence(self, error: Exception) -> str:
@@ -189,7 +190,11 @@ class MongoServer:
             return cls(uri)
         try:
             parse_uri(uri, validate=True, warn=False)
-        except (PyMongoError, ValueError, OSError) as error:
+        except OSError as error:
+            raise SettingsError(
+                f"MONGO_HOST names the file {error.filename}: {error.strerror}."
+            ) from error
+        except (PyMongoError, ValueError) as error:
             raise SettingsError(
                 "MONGO_HOST is no host, host:port or mongodb:// URI "
                 f"({type(error).__name__}); special characters in a password are written as %40."

@@ -33,7 +33,10 @@ from optimus.settings import Settings
 
 log = logging.getLogger(__name__)
 
-OUTAGE_DELAY = 15.0
+OUTAGE_DELAY = 2.0
+"""Seconds; while an output is away, the scheduler lets its whole service rest for longer."""
+CHANGE_DELAY = 15.0
+"""Seconds that a file gets that changed while it was read."""
 TRIES_TO_TELL = 60
 SECONDS_BETWEEN_TRIES_TO_TELL = 5.0
 SECONDS_BETWEEN_REPORTS = 0.2
@@ -97,7 +100,8 @@ class Worker:
                 sentence = _os_sentence(claim, error)
             case OptimusError():
                 sentence = str(error) if name in str(error) else f"{name}: {error}"
-                reason, delay = error.reason, OUTAGE_DELAY
+                is_away = isinstance(error, OutputUnavailableError)
+                reason, delay = error.reason, OUTAGE_DELAY if is_away else CHANGE_DELAY
                 if not error.retryable:
                     return reason, lambda: queue.reject(claim, reason, sentence)
             case _:

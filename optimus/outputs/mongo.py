@@ -104,6 +104,7 @@ def check_collection_name(name: str) -> str:
     Raises:
         BadFileError: it is such a name.
     """
+    encoded = name.encode("utf-8", "replace")
     if (
         not name
         or any(character in name for character in "$\0")
@@ -111,12 +112,13 @@ def check_collection_name(name: str) -> str:
         or name.endswith(".")
         or ".." in name
         or name == RECORDS
-        or len(name.encode("utf-8", "replace")) > LONGEST_COLLECTION_NAME
+        or len(encoded) > LONGEST_COLLECTION_NAME
+        or encoded.decode() != name
     ):
         raise BadFileError(
             f"{name[:LONGEST_COLLECTION_NAME]!r} cannot be the name of a MongoDB collection: it "
-            f"is empty, longer than {LONGEST_COLLECTION_NAME} bytes, reserved, or has a $, a NUL "
-            "or misplaced dots in it. Rename the file."
+            f"is empty, reserved, no UTF-8, longer than {LONGEST_COLLECTION_NAME} bytes, or has "
+            "a $, a NUL or misplaced dots in it. Rename the file."
         )
     return name
 

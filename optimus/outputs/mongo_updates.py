@@ -14,7 +14,7 @@ from typing import Any
 from bson import ObjectId
 from pymongo.collection import Collection
 
-from optimus.outputs.mongo import foreign_count, opened
+from optimus.outputs.mongo import Guard, foreign_count, in_flight, opened
 from optimus.servers import Document, MongoServer
 
 DOCUMENTS_PER_SLICE = 25_000

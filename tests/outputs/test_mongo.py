@@ -409,7 +409,19 @@ def test_removing_a_delivery_takes_its_posts_and_its_record(mongodb, forums, tmp
 
 @pytest.mark.parametrize(
     "name",
-    ["", "$a", "a\0b", "system.users", "_ingest", "a" * 121, "ä" * 61, ".a", "a.", "a..b"],
+    [
+        "",
+        "$a",
+        "a\0b",
+        "system.users",
+        "_ingest",
+        "a" * 121,
+        "ä" * 61,
+        ".a",
+        "a.",
+        "a..b",
+        "a\udce4",
+    ],
 )
 def test_a_name_that_mongodb_does_not_take_is_refused(name, tmp_path):
     with pytest.raises(BadFileError, match="Rename the file"):
