@@ -16,10 +16,10 @@ from optimus.findings import (
     disk_finding,
     good,
     look,
-    numbers_of,
     seconds_ahead,
 )
 from optimus.outputs.mongo import CLICKSTREAM_INDEXES, foreign_count
+from optimus.server_versions import numbers_of
 from optimus.servers import Document, MongoServer
 
 if TYPE_CHECKING:

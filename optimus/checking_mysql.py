@@ -6,12 +6,12 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from optimus.checking_rights import SHARED_DATABASES, THING, SqlTalk, rights_findings
 from optimus.errors import OptimusError, OutputUnavailableError
 from optimus.findings import (
+    BAD,
     Clock,
     Found,
     away,
@@ -20,23 +20,18 @@ from optimus.findings import (
     disk_finding,
     good,
     look,
-    numbers_of,
     seconds_ahead,
 )
 from optimus.queue.databases import database_at
 from optimus.queue.migrations import plan
+from optimus.server_versions import TOO_OLD, parse_version
 from optimus.servers import SqlServer
 
-OLDEST = {"MySQL": (8, 0, 1), "MariaDB": (10, 6)}
 PACKET_BYTES_WANTED = 16 * 1024 * 1024
-# Old replication protocols made MariaDB write this before its version.
-DISGUISE = "5.5.5-"
 
 Variables = Mapping[str, str]
 """The server's own settings, by name; not every server has every one."""
 _VARIABLES = (
-    "version",
-    "version_comment",
     "hostname",
     "datadir",
     "local_infile",
@@ -44,35 +39,6 @@ _VARIABLES = (
     "innodb_flush_log_at_trx_commit",
     "character_set_server",
 )
-
-
-@dataclass(frozen=True)
-class SqlVersion:
-    """What a server is.
-
-    Attributes:
-        product: ``MySQL`` or ``MariaDB``.
-        numbers: its version.
-    """
-
-    product: str
-    numbers: tuple[int, ...]
-
-    def __str__(self) -> str:
-        return f"{self.product} {'.'.join(map(str, self.numbers)) or 'of an unknown version'}"
-
-    @property
-    def is_too_old(self) -> bool:
-        """Whether it lacks what the queue and the tables build on."""
-        return self.numbers < OLDEST[self.product]
-
-
-def parse_version(version: str, comment: str = "") -> SqlVersion:
-    """Understand what a server says that it is, such as ``10.11.19-MariaDB-0+deb12u1``."""
-    is_mariadb = "mariadb" in f"{version} {comment}".casefold()
-    if is_mariadb:
-        version = version.removeprefix(DISGUISE)
-    return SqlVersion("MariaDB" if is_mariadb else "MySQL", numbers_of(version))
 
 
 def mysql_findings(
@@ -96,6 +62,10 @@ def mysql_findings(
         return
     with talk:
         try:
+            version = _version(talk)
+            yield version
+            if version[0] == BAD:
+                return
             yield from _of_a_connection(talk, now)
             yield from rights_findings(talk, courses)
         except OutputUnavailableError as error:
@@ -109,7 +79,6 @@ def _of_a_connection(talk: SqlTalk, now: Clock) -> Iterator[Found]:
     names = ", ".join(f"'{name}'" for name in _VARIABLES)
     told = talk.rows(f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})")
     variables = {str(name): str(value) for name, value in told}
-    yield _version(talk.server, variables)
     yield from _settings_of_the_server(variables)
     status = talk.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
     is_encrypted = any(cipher for _, cipher in status)
@@ -120,16 +89,11 @@ def _of_a_connection(talk: SqlTalk, now: Clock) -> Iterator[Found]:
     yield from _disk(talk.server, variables)
 
 
-def _version(server: SqlServer, variables: Variables) -> Found:
-    version = parse_version(variables.get("version", ""), variables.get("version_comment", ""))
-    told = f"{version}{server.place.removeprefix('MySQL')}"
-    if not version.is_too_old:
-        return good(THING, f"{told}.")
-    return bad(
-        THING,
-        f"{told} is too old: it lacks SKIP LOCKED or a RENAME TABLE that happens as a whole. "
-        "Install MySQL 8.0.1 or newer, or MariaDB 10.6 or newer.",
-    )
+def _version(talk: SqlTalk) -> Found:
+    [(number, comment)] = talk.rows("SELECT @@version, @@version_comment")
+    version = parse_version(str(number), str(comment))
+    told = f"{version}{talk.server.place.removeprefix('MySQL')}"
+    return bad(THING, f"{told} {TOO_OLD}") if version.is_too_old else good(THING, f"{told}.")
 
 
 def _settings_of_the_server(variables: Variables) -> Iterator[Found]:

@@ -1,6 +1,5 @@
 """What ``check`` says about a thing, and what it says alike about several."""
 
-import re
 from collections.abc import Callable
 
 Found = tuple[str, str, str]
@@ -63,9 +62,3 @@ def clock_findings(thing: str, ahead: float) -> list[Found]:
             "those in the log are this host's.",
         )
     ]
-
-
-def numbers_of(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version: ``(8, 0, 36)`` of ``8.0.36-0ubuntu0.22.04.1``."""
-    found = re.match(r"\d+(?:\.\d+)*", version)
-    return tuple(int(number) for number in found[0].split(".")) if found else ()

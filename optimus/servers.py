@@ -240,7 +240,10 @@ class MongoServer:
     def sentence(self, error: PyMongoError) -> str:
         """Say what a driver's error means and what to do; values never get into it."""
         if isinstance(error, ConfigurationError):
-            return f"{self.place}: MONGO_HOST is not usable ({type(error).__name__})."
+            return (
+                f"{self.place}: MONGO_HOST is not usable, or the server is older than 5.0 "
+                f"({type(error).__name__})."
+            )
         if isinstance(error, OperationFailure):
             remedy = _MONGO_REMEDIES.get(error.code or 0)
             code = f"error {error.code}"

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from optimus.errors import OutputUnavailableError
 from optimus.queue.tables import schema_version
+from optimus.server_versions import TOO_OLD, parse_version
 from optimus.servers import SqlServer
 
 DATABASE = "api"
@@ -194,9 +195,17 @@ class MySqlDatabase:
         self._looked_at = float("-inf")
 
     def exists(self) -> bool:
-        """Whether the server has the database."""
+        """Whether the server has the database.
+
+        Raises:
+            OutputUnavailableError: it is out of reach, or too old to hold a queue.
+        """
         with self._server.errors(), self._server.connect() as connection:
             cursor = connection.cursor()
+            cursor.execute("SELECT @@version, @@version_comment")
+            version = parse_version(*(cursor.fetchone() or ("", "")))
+            if version.is_too_old:
+                raise OutputUnavailableError(f"{self._server.place}: {version} {TOO_OLD}")
             cursor.execute(
                 "SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", (DATABASE,)
             )

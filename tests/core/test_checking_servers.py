@@ -11,11 +11,12 @@ import pytest
 from pymongo import MongoClient
 
 from optimus.checking_mongodb import indexes_in_the_way, is_too_old
-from optimus.checking_mysql import encryption_findings, parse_version
+from optimus.checking_mysql import encryption_findings
 from optimus.checking_rights import quoted_account
 from optimus.checking_servers import exit_code_of, server_findings
 from optimus.findings import Found
 from optimus.queue.store import Queue
+from optimus.server_versions import parse_version
 from optimus.servers import SqlServer
 from optimus.settings import FixedSettings, Settings
 from tests.servers import MariaDb, MongoDb, free_port

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from optimus import registry
 from optimus.errors import ServiceDefinitionError
@@ -154,11 +155,11 @@ def test_the_tables_of_an_ignored_service_can_still_be_asked():
 
 
 def test_the_services_of_the_house_are_all_there_each_under_its_folders_name():
-    found = load_registry(FixedSettings(mongo_host="localhost"))
+    found = load_registry(FixedSettings(mongo_host=SecretStr("localhost")))
     folders = {path.parent.name for path in registry.SERVICES_FOLDER.glob("*/service.py")}
     assert set(names(found)) == folders
 
 
 def test_a_service_that_only_writes_to_a_server_is_not_there_without_it():
-    with_server = load_registry(FixedSettings(mongo_host="localhost"))
+    with_server = load_registry(FixedSettings(mongo_host=SecretStr("localhost")))
     assert set(names(with_server)) - set(names(load_registry(FixedSettings()))) == {"event_indexes"}

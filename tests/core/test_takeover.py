@@ -11,6 +11,7 @@ from optimus.queue.databases import MySqlDatabase
 from optimus.queue.migrations import VERSION, migrate, plan
 from optimus.queue.records import Observed
 from optimus.queue.store import Queue
+from tests.servers import MariaDb
 
 NOON = datetime.fromisoformat("2015-03-02 12:00:00")
 COLUMNS = "id service_name type meta started completed created started_date completed_date"
@@ -203,3 +204,14 @@ def test_a_pooled_connection_that_was_cut_is_replaced_without_a_word(mariadb):
         mariadb.execute(f"KILL {number}")
     assert queue.sources() == []
     queue.close()
+
+
+def test_a_server_that_is_too_old_is_named_and_nothing_is_made(tmp_path):
+    server = MariaDb(tmp_path, "--version=10.5.29-MariaDB")
+    server.start()
+    try:
+        with pytest.raises(OutputUnavailableError, match=r"MariaDB 10\.5\.29 is too old.*10\.6"):
+            Queue(server.server)
+        assert ("api",) not in server.execute("SHOW DATABASES")
+    finally:
+        server.stop()

@@ -207,9 +207,14 @@ def student_active_weeks(old: OldReader, course: str) -> Counter[date]:
     counts: Counter[date] = Counter()
     for one in old.chosen(course):
         for week, users in users_by_week(old, one).items():
-            text = f"{week[:4]}{week[5:].zfill(2)}1"
-            counts[datetime.strptime(text, "%Y%W%w").replace(tzinfo=UTC).date()] += users
+            counts[monday_of(week)] += users
     return counts
+
+
+def monday_of(week: str) -> date:
+    """What the application makes of ``2016_5``."""
+    text = f"{week[:4]}{week[5:].zfill(2)}1"
+    return datetime.strptime(text, "%Y%W%w").replace(tzinfo=UTC).date()
 
 
 def users_by_week(old: OldReader, course: str) -> dict[str, int]:
@@ -338,9 +343,7 @@ def person_lookup(old: OldReader, details: str) -> dict[str, Row]:
     found: dict[str, Row] = {}
     for course in old.all_courses():
         where = "`username` = %s OR `email` = %s"
-        users = old.rows(
-            course, "auth_user", ("id", "username", "email"), where, details, details
-        )
+        users = old.rows(course, "auth_user", ("id", "username", "email"), where, details, details)
         ids = [str(user["id"]) for user in users] or [""]
         where = "`name` LIKE BINARY %s OR `user_id` IN %s"
         for row in _profile_rows(old, course, where, f"%{details}%", ids):

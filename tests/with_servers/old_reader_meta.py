@@ -150,7 +150,7 @@ def meta_enrolcount(old: OldReader, course: str) -> dict[str, str]:
 
 def meta_lastingest(old: OldReader) -> dict[str, str]:
     """meta/lastingest: the name of every log that is done must end in its day."""
-    done = [row for row in _ingests(old) if row["completed"] == 1 and row["completed_date"]]
+    done = [row for row in ingests(old) if row["completed"] == 1 and row["completed_date"]]
     last = max(row["completed_date"] for row in done)
     logs = [row["meta"].replace(".log", "") for row in done if row["service_name"] == "Clickstream"]
     day = max(datetime.strptime(log[-10:], "%Y-%m-%d").replace(tzinfo=UTC) for log in logs)
@@ -163,7 +163,7 @@ def meta_lastingest(old: OldReader) -> dict[str, str]:
 def meta_ingeststatus(old: OldReader) -> dict[str, Row]:
     """meta/ingeststatus."""
     found: dict[str, Row] = {}
-    for row in _ingests(old):
+    for row in ingests(old):
         service = found.setdefault(
             row["service_name"],
             {
@@ -188,7 +188,7 @@ def meta_ingeststatus(old: OldReader) -> dict[str, Row]:
     return found
 
 
-def _ingests(old: OldReader) -> list[Row]:
+def ingests(old: OldReader) -> list[Row]:
     return old.rows("default", "ingestor", INGESTOR)
 
 

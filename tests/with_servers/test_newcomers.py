@@ -113,7 +113,7 @@ def test_a_newer_geo_database_is_asked_for_what_was_not_found(new_house, mongodb
     house.log(LOG, {**OURS, "ip": NOWHERE})
     house.ingest()
     assert "country" not in found(mongodb)["ours"]
-    networks = {"93.184.0.0/16": ENGLAND, "1.120.0.0/13": AUSTRALIA}
+    networks: dict[str, dict[str, Any]] = {"93.184.0.0/16": ENGLAND, "1.120.0.0/13": AUSTRALIA}
     write_database(tmp_path / "lib" / "country.mmdb", networks, built=LATER)
     house.ingest()
     assert found(mongodb)["ours"]["country"] == "GB"
