@@ -64,15 +64,14 @@ def mysql_findings(
         try:
             version = _version(talk)
             yield version
-            if version[0] == BAD:
-                return
             yield from _of_a_connection(talk, now)
             yield from rights_findings(talk, courses)
         except OutputUnavailableError as error:
             verdict = bad if talk.is_open else away
             yield verdict(THING, str(error))
             return
-    yield _queue(server)
+    if version[0] != BAD:
+        yield _queue(server)
 
 
 def _of_a_connection(talk: SqlTalk, now: Clock) -> Iterator[Found]:
