@@ -73,8 +73,8 @@ def rows_of(count: int) -> Iterator[str]:
 def _state(block: str, seed: int, day: str, *, is_odd: bool) -> str:
     answer = r"the \\\"waggle\\\" dance" if is_odd else "the waggle dance"
     return (
-        f'{{"correct_map": {{"{block}_2_1": {{"correctness": "correct", "hint": "", '
-        f'"msg": ""}}}}, "input_state": {{"{block}_2_1": {{}}}}, "attempts": 2, "seed": {seed}, '
+        f'{{"correct_map": {{"{block}_2_1": {{"correctness": "correct"}}}}, '
+        f'"input_state": {{"{block}_2_1": {{}}}}, "attempts": 2, "seed": {seed}, '
         f'"last_submission_time": "{day}T09:10:11Z", '
         f'"student_answers": {{"{block}_2_1": "{answer}"}}}}'
     )

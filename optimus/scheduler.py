@@ -129,6 +129,10 @@ class Outages:
         """Whether the service must not start anything now."""
         return self._clock() < self._until.get(service, 0.0)
 
+    def is_suspect(self, service: str) -> bool:
+        """Whether its last word was of an outage: one item at a time may find out."""
+        return service in self._pauses
+
     def seconds(self) -> float:
         """For how long something has been away; 0 when nothing is."""
         return 0.0 if self._began is None else self._clock() - self._began
@@ -287,7 +291,12 @@ class Scheduler:
     def _claim(self) -> Claim | None:
         running = Counter(claim.service for claim, _ in self.pool.running)
         owner = f"{self.owner}:{os.getpid()}"
-        able = [service for service in self._may_start() if not self.outages.rests(service.name)]
+        able = [
+            service
+            for service in self._may_start()
+            if not self.outages.rests(service.name)
+            and not (self.outages.is_suspect(service.name) and running[service.name])
+        ]
         for service in order_of_claims(able, running):
             claim = self.queue.claim(service.name, owner)
             if claim is not None:

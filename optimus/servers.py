@@ -25,6 +25,8 @@ from pymysql.cursors import Cursor
 from optimus.errors import OutputUnavailableError, SettingsError
 
 CONNECT_SECONDS = 10
+SELECT_SECONDS = 5
+"""How long MongoDB's driver looks for a server that does not answer at once."""
 READ_SECONDS = 6 * 3600
 """An index over a billion documents takes hours; a worker that hangs is replaced long before."""
 SQL_MODE = (
@@ -215,7 +217,7 @@ class MongoServer:
             return MongoClient(
                 self.uri,
                 tz_aware=True,
-                serverSelectionTimeoutMS=CONNECT_SECONDS * 1000,
+                serverSelectionTimeoutMS=SELECT_SECONDS * 1000,
                 connectTimeoutMS=CONNECT_SECONDS * 1000,
                 socketTimeoutMS=READ_SECONDS * 1000,
                 appname="optimus_ingestor",

@@ -279,6 +279,20 @@ def profile_of(row: Row, columns: Iterable[str]) -> Json:
     return {column: spelled(column, row[column]) for column in columns}
 
 
+def profile(package: Delivery, user: str, columns: Iterable[str], shown: Iterable[str]) -> Json:
+    """person/profile, with these columns of the last course's profile and of person-course."""
+    found: Json = {"profile": None, "courses": [], "person_course": {}}
+    for key, course in package.courses.items():
+        for row in course.tables["auth_userprofile"]:
+            if row["user_id"] == user:
+                found["courses"].append(key)
+                found["profile"] = profile_of(row, columns)
+        for person in people(package, key):
+            if person["user_id"] == user:
+                found["person_course"][key] = {name: person[name] for name in shown}
+    return found
+
+
 def lookup(package: Delivery, details: str, columns: tuple[str, ...]) -> dict[str, Json]:
     """person/lookup."""
     found: dict[str, Json] = {}
@@ -302,13 +316,13 @@ def course_infos(package: Delivery) -> dict[str, Json]:
     """meta/courseinfo."""
     found = {}
     for key, course in package.courses.items():
-        assert course.structure and course.structure.start and course.structure.end
+        assert course.structure is not None
         start, end = course.structure.start, course.structure.end
+        assert start is not None
         days = [str(row["created"])[:10] for row in course.tables["student_courseenrollment"]]
         moments = [str(row["created"]) for row in course.tables["student_courseenrollment"]]
         after_a_week = datetime(start.year, start.month, start.day) + timedelta(days=7)  # noqa: DTZ001
         length = (after_a_week - datetime.fromisoformat(min(moments))).days
-        certificates = course.tables["certificates_generatedcertificate"]
         found[key] = {
             "start": f"{start}T00:00:00Z",
             "end": f"{end}T00:00:00Z",
@@ -317,10 +331,15 @@ def course_infos(package: Delivery) -> dict[str, Json]:
             "enrolments_per_day": round(
                 sum(day < str(after_a_week.date()) for day in days) / length, 2
             ),
-            "certificates": sum(row["status"] == "downloadable" for row in certificates),
+            "certificates": certificates(package, key),
             "enroled_during_course": sum(day < str(end) for day in days),
         }
     return found
+
+
+def certificates(package: Delivery, course: str) -> int:
+    rows = package.rows(course, "certificates_generatedcertificate")
+    return sum(row["status"] == "downloadable" for row in rows)
 
 
 def uniques(package: Delivery) -> Json:
@@ -342,7 +361,7 @@ def enrolcount(package: Delivery, course: str) -> Json:
 
 def queue(package: Delivery) -> dict[str, tuple[int, int]]:
     """How many items each service has, and how many of them cannot be done."""
-    refused = [path for path in package.state.rglob("*.sql.failed")]
+    refused = list(package.state.rglob("*.sql.failed"))
     dumps = [*package.state.rglob("*.sql"), *refused]
     return {
         "Clickstream": (len(counting_logs(package.root)), 0),
@@ -352,88 +371,4 @@ def queue(package: Delivery) -> dict[str, tuple[int, int]]:
         "IPToCountry": (1, 0),
         "TimeFinder": (1, 0),
         "PersonCourse": (1, 0),
-    }
-
-
-# --- discussions ------------------------------------------------------------------------------
-
-
-def discussion_countries(package: Delivery, course: str) -> Json:
-    posts: Counts = Counter()
-    for one in package.chosen(course):
-        written = Counter(int(post["author_id"]) for post in one.posts.values())
-        seen: dict[int, set[str]] = {user: set() for user in written}
-        for event in package.events_of(one):
-            user = event.context.get("user_id")
-            if isinstance(user, int) and user in seen and event.country is not None:
-                seen[user].add(event.country)
-        for user, countries in seen.items():
-            if len(countries) == 1:
-                posts[countries.copy().pop()] += written[user]
-    return {
-        "country_dict": posts,
-        "country_enrol": enrolment_countries(package, course),
-        "post_total": posts.total(),
-    }
-
-
-def posted(post: Json) -> date:
-    """The UTC date of a post."""
-    value = post["created_at"]["$date"]
-    if isinstance(value, dict):
-        value = int(value["$numberLong"])
-    day = read_day({"$date": value})
-    assert day is not None
-    return day
-
-
-def posts_by_day(posts: Iterable[Json]) -> Counter[date]:
-    return Counter(posted(post) for post in posts)
-
-
-def comments_of(posts: dict[str, Json]) -> dict[str, list[Json]]:
-    """The comments by the ids of their threads; threads without any have an empty list."""
-    found: dict[str, list[Json]] = {
-        name: [] for name, post in posts.items() if post["_type"] == "CommentThread"
-    }
-    for post in posts.values():
-        if post["_type"] == "Comment":
-            found[post["comment_thread_id"]["$oid"]].append(post)
-    return found
-
-
-def discussion_blocks(block: Block) -> list[str]:
-    """The ids of the discussions of a tree."""
-    own = [block.attributes["discussion_id"]] if block.tag == "discussion" else []
-    return own + [name for child in block.children for name in discussion_blocks(child)]
-
-
-def categories(package: Delivery, course: str) -> dict[str, Json]:
-    """discussions/category."""
-    posts = package.courses[course].posts
-    comments = comments_of(posts)
-    found = {}
-    for name in discussion_blocks(package.trees[course]):
-        threads = {one: posts[one] for one in comments if posts[one]["commentable_id"] == name}
-        below = [post for one in threads for post in comments[one]]
-        answered = sorted(
-            (one for one in threads if comments[one]), key=lambda one: -len(comments[one])
-        )
-        found[name] = {
-            "thread": posts_by_day(threads.values()),
-            "comment": posts_by_day(post for post in below if not post["parent_ids"]),
-            "ccomment": posts_by_day(post for post in below if post["parent_ids"]),
-            "popular_threads": [described(posts[one], comments[one]) for one in answered],
-            "without_comment": len(threads) - len(answered),
-        }
-    return found
-
-
-def described(thread: Json, comments: list[Json]) -> Json:
-    on_comments = sum(bool(post["parent_ids"]) for post in comments)
-    return {
-        "thread_id": thread["_id"]["$oid"],
-        "body": thread["body"].replace("\n", "  ").replace("\r", "") + " ",
-        "comm_num": len(comments) - on_comments,
-        "ccomm_num": on_comments,
     }

@@ -36,6 +36,13 @@ CERTIFICATE = (
     "created_date", "modified_date", "mode",
 )  # fmt: skip
 MODULE = ("id", "module_type", "module_id", "student_id", "created")
+MODELS = {
+    "auth_user": ("id", "username", "email"),
+    "auth_userprofile": PROFILE,
+    "student_courseenrollment": ENROLMENT,
+    "certificates_generatedcertificate": CERTIFICATE,
+    "courseware_studentmodule": MODULE,
+}
 PERSON_COURSE = (
     "course_id", "user_id", "registered", "viewed", "explored", "certified", "final_cc_cname",
     "LoE", "YoB", "gender", "mode", "grade", "start_time", "last_event", "nevents", "ndays_act",

@@ -62,7 +62,7 @@ def discussion_popular(old: OldReader, course: str) -> dict[str, list[Row]]:
 
 
 def _popular(forum: Collection[Row]) -> Iterator[Row]:
-    steps = [
+    steps: list[Row] = [
         {"$match": {"_type": "Comment"}},
         {"$group": {"_id": "$comment_thread_id", "totalComm": {"$sum": 1}}},
         {"$sort": {"totalComm": -1}},

@@ -62,15 +62,18 @@ def _course_info(old: OldReader, course: str) -> Row:
     end = datetime.strptime(info["end"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=None)  # noqa: DTZ007 - as it did
     moments = [row["created"] for row in old.rows(course, "student_courseenrollment", ENROLMENT)]
     days = (after_a_week - min(moments)).days
-    certificates = old.rows(
-        course, "certificates_generatedcertificate", CERTIFICATE, "`status` = %s", "downloadable"
-    )
     return info | {
         "enrolments": len(moments),
         "enrolments_per_day": round(sum(one < after_a_week for one in moments) / days, 2),
-        "certificates": len(certificates),
+        "certificates": certificates(old, course),
         "enroled_during_course": sum(one < end for one in moments),
     }
+
+
+def certificates(old: OldReader, course: str) -> int:
+    """How many certificates learners may take home."""
+    table, where = "certificates_generatedcertificate", "`status` = %s"
+    return len(old.rows(course, table, CERTIFICATE, where, "downloadable"))
 
 
 def _cleaned(moment: str) -> str:

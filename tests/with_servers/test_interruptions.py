@@ -79,7 +79,8 @@ def test_two_daemons_share_a_queue_and_one_takes_over_what_the_other_leaves(
 ):
     one, two = (town.installation(name, geo_database) for name in ("one", "two"))
     with one.daemon() as first, two.daemon():
-        until(lambda: len({row.owner for row in town.sources() if row.owner}) > 1)
+        # Both have done something, and the first is in the middle of something else.
+        until(lambda: len({run.worker for run in town.runs()}) > 1)
         until(lambda: any(str(one.state) in (row.owner or "") for row in town.sources()))
         os.killpg(first.pid, signal.SIGKILL)
         first.wait()
@@ -88,8 +89,6 @@ def test_two_daemons_share_a_queue_and_one_takes_over_what_the_other_leaves(
             f"UPDATE api.source SET lease_until = 0 WHERE owner LIKE '%{one.state}%'"
         )
         until(lambda: town.is_done(SERVICES))
-    workers = town.select("SELECT DISTINCT worker FROM api.run")
-    assert len(workers) == 2
     assert_every_file_was_ingested_once(town)
     assert_all_outputs_agree(town)
     assert_equals(town, embedded)

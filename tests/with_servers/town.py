@@ -117,6 +117,14 @@ class Town:
         finally:
             queue.close()
 
+    def runs(self) -> list[Any]:
+        """The queue's history."""
+        queue = Queue(self.mariadb.server)
+        try:
+            return list(queue.runs())
+        finally:
+            queue.close()
+
     def is_done(self, services: Iterable[str]) -> bool:
         """Whether all there is has been ingested."""
         rows = {name: self.sources(name) for name in services}
