@@ -121,8 +121,9 @@ class SqlServer:
 
 _GONE = "it cannot be reached. Start it or mend the setting; work goes on by itself when it is back"
 _DENIED = (
-    "the account lacks a right. Grant it: CREATE, ALTER, DROP, INDEX, SELECT, INSERT, UPDATE, "
-    "DELETE, CREATE VIEW on the databases of the courses, api, Person_Course and Email_CRM"
+    "the account lacks a right. Grant it CREATE, ALTER, DROP, INDEX, SELECT, INSERT, UPDATE, "
+    "DELETE, CREATE VIEW on the databases of the courses, api and Person_Course; 'check' tells "
+    "the statement"
 )
 _FULL = "its disk is full. Free space there; work goes on by itself"
 _STORAGE = "its storage failed, most often because its disk is full. Free space there"

@@ -21,6 +21,7 @@ from optimus.errors import BadFileError, BadRecordError, OutputUnavailableError
 from optimus.outputs.staging import FILE_MODE, make_folder
 from optimus.package.forum import ObjectIdText
 
+FIRST_YEAR = 1000
 LARGEST_DOCUMENT = 16 * 1024 * 1024
 DEEPEST_NESTING = 100
 SMALLEST_LEVEL = 7
@@ -90,7 +91,8 @@ def encode_event(document: dict[str, Any], _id: ObjectId, time_date: datetime | 
     Args:
         document: the event; it is not changed.
         _id: see ``document_id``.
-        time_date: when it happened, kept to the millisecond; None is stored as null.
+        time_date: when it happened, kept to the millisecond; None, or a year that readers of
+            dates cannot spell, leaves the field out.
 
     Raises:
         BadRecordError: ``nul_key``, ``doc_too_large``, ``too_deep`` or ``not_indexable``.
@@ -98,9 +100,10 @@ def encode_event(document: dict[str, Any], _id: ObjectId, time_date: datetime | 
     context = document.get("context")
     if isinstance(document.get("event_type"), list):
         _check_indexable(context)
+    moment = {} if time_date is None or time_date.year < FIRST_YEAR else {"time_date": time_date}
     if "_id" in document or "time_date" in document:
-        return _encode_escaped(document, _id, time_date)
-    event = {"_id": _id, **document, "time_date": time_date}
+        return _encode_escaped(document, _id, moment)
+    event = {"_id": _id, **document, **moment}
     # Tags are named xblock.partition_service.…: of all ordinary keys only these need escaping.
     percents = 0
     if (
@@ -114,9 +117,9 @@ def encode_event(document: dict[str, Any], _id: ObjectId, time_date: datetime | 
     try:
         encoded = bson.encode(event, check_keys=True)
     except (InvalidDocument, OverflowError, RecursionError, UnicodeEncodeError):
-        return _encode_escaped(document, _id, time_date)
+        return _encode_escaped(document, _id, moment)
     if encoded.count(b"%") != percents and len(_ESCAPE_IN_BYTES.findall(encoded)) != percents:
-        return _encode_escaped(document, _id, time_date)
+        return _encode_escaped(document, _id, moment)
     _check_limits(encoded, event)
     return encoded
 
@@ -236,12 +239,14 @@ class Spool:
             ) from error
 
 
-def _encode_escaped(document: dict[str, Any], _id: ObjectId, time_date: datetime | None) -> bytes:
+def _encode_escaped(
+    document: dict[str, Any], _id: ObjectId, moment: Mapping[str, datetime]
+) -> bytes:
     """The slow way, for an event with anything out of the ordinary in it."""
     fields = {
         OWN_KEYS.get(key) or escape_key(key): _escaped(item, 2) for key, item in document.items()
     }
-    return encode_document({"_id": _id, **fields, "time_date": time_date})
+    return encode_document({"_id": _id, **fields, **moment})
 
 
 class _EscapedKeys(dict[str, str]):

@@ -8,12 +8,14 @@ changed before stays changed; the next call goes on from there.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from bson import ObjectId
 from pymongo.collection import Collection
 
+from optimus.outputs.bson_documents import FIRST_YEAR
 from optimus.outputs.mongo import Guard, foreign_count, in_flight, opened
 from optimus.servers import Document, MongoServer
 
@@ -95,21 +97,24 @@ def fill_dates(
 ) -> int:
     """Give a date to every document that has the text of a moment and no date yet.
 
-    A text that MongoDB cannot read gives null, and is not looked at again. A text without a zone
-    is UTC; a moment that is a date already is copied.
+    A text that MongoDB cannot read gives none. A text without a zone is UTC; a moment that is
+    a date already is copied.
 
     Returns:
-        How many documents got a date or null.
+        How many documents got a date.
     """
     text = f"${text_field}"
     is_date = {"$eq": [{"$type": text}, "date"]}
-    date = {
+    read = {
         "$dateFromString": {
             "dateString": text,
             "onError": {"$cond": [is_date, text, None]},
             "onNull": None,
         }
     }
+    is_usable = {"$gte": ["$$moment", datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)]}
+    usable = {"$cond": [is_usable, "$$moment", "$$REMOVE"]}
+    date = {"$let": {"vars": {"moment": read}, "in": usable}}
     lacking = {date_field: {"$exists": False}, text_field: {"$exists": True}}
     changes: list[int] = []
 
@@ -247,11 +252,25 @@ def _outcomes(
 
 def _apply(collection: Documents, wanted: Document, changes: Mapping[str, Document]) -> None:
     """Set for every text what it says, in the documents that have it."""
-    for texts in _statements(sorted(changes)):
-        # Between the first and the last text everything else is left alone by the tree.
-        have_one = {"ip": {"$gte": texts[0], "$lte": texts[-1]}}
-        merged = {"$mergeObjects": ["$$ROOT", _search_tree(texts, changes)]}
-        collection.update_many({**wanted, **have_one}, [{"$replaceWith": merged}], hint=_BY_ID)
+    # To set one field costs the server a third less than to merge documents.
+    countries = {
+        text: change["country"] for text, change in changes.items() if change.keys() == {"country"}
+    }
+    others = {text: change for text, change in changes.items() if text not in countries}
+    for texts in _statements(sorted(countries)):
+        country = _search_tree(texts, countries, "$$REMOVE")
+        _update(collection, wanted, texts, {"$set": {"country": country}})
+    for texts in _statements(sorted(others)):
+        merged = {"$mergeObjects": ["$$ROOT", _search_tree(texts, others, {})]}
+        _update(collection, wanted, texts, {"$replaceWith": merged})
+
+
+def _update(
+    collection: Documents, wanted: Document, texts: Sequence[str], change: Document
+) -> None:
+    # Between the first and the last text everything else is left alone by the tree.
+    have_one = {"ip": {"$gte": texts[0], "$lte": texts[-1]}}
+    collection.update_many({**wanted, **have_one}, [change], hint=_BY_ID)
 
 
 def _statements(texts: Sequence[str]) -> Iterator[list[str]]:
@@ -269,8 +288,8 @@ def _statements(texts: Sequence[str]) -> Iterator[list[str]]:
         yield chosen
 
 
-def _search_tree(texts: Sequence[str], changes: Mapping[str, Document]) -> Document:
-    """An expression for what the ``ip`` of a document changes; nothing for any other text.
+def _search_tree(texts: Sequence[str], values: Mapping[str, Any], otherwise: Any) -> Document:
+    """An expression for the value of the ``ip`` of a document, and for that of any other text.
 
     MongoDB looks through a list from its start, so long lists are halved until they are short.
     """
@@ -279,11 +298,12 @@ def _search_tree(texts: Sequence[str], changes: Mapping[str, Document]) -> Docum
         return {
             "$cond": [
                 {"$lt": ["$ip", {"$literal": texts[middle]}]},
-                _search_tree(texts[:middle], changes),
-                _search_tree(texts[middle:], changes),
+                _search_tree(texts[:middle], values, otherwise),
+                _search_tree(texts[middle:], values, otherwise),
             ]
         }
     position = {"$indexOfArray": [{"$literal": list(texts)}, "$ip"]}
-    change = {"$arrayElemAt": [{"$literal": [changes[text] for text in texts]}, "$$position"]}
+    value = {"$arrayElemAt": [{"$literal": [values[text] for text in texts]}, "$$position"]}
     is_known = {"$gte": ["$$position", 0]}
-    return {"$let": {"vars": {"position": position}, "in": {"$cond": [is_known, change, {}]}}}
+    chosen = {"$cond": [is_known, value, otherwise]}
+    return {"$let": {"vars": {"position": position}, "in": chosen}}

@@ -31,7 +31,9 @@ SELECT id,
        CASE state WHEN 'done' THEN 1 ELSE 0 END AS completed,
        created, started_date, completed_date
 FROM source
+WHERE path NOT LIKE '%/clickstream_logs/mongodb-%'
 """
+"""Logs that were made of documents are no files of the package, and their names have no day."""
 BEFORE_US = """
 UNION ALL
 SELECT id, service_name, type, meta, started, completed, created, started_date, completed_date

@@ -9,6 +9,7 @@ Waits  for nothing; person_course waits for us
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -23,6 +24,7 @@ from optimus.service import FileRun, FileService, described_schema
 from optimus.touches import course_touch
 
 TEXT, MOMENT = pa.string(), pa.timestamp("us", "UTC")
+MOMENT_TEXT = "%Y-%m-%dT%H:%M:%SZ"
 
 BLOCK_SCHEMA = described_schema(
     ("database", TEXT, "Database of the course run."),
@@ -99,7 +101,7 @@ class CourseStructure(FileService):
         course = read_course(run.file.path)
         run.tick()
         for name in _json_names(run.file, run_of_course):
-            run.write_www(f"course_structure/{name}.json", orjson.dumps(course.tree))
+            run.write_www(f"course_structure/{name}.json", orjson.dumps(_tree_for_the_web(course)))
         course_id = course_id_of(run.file.path.parent.iterdir(), run_of_course, run.file.path)
         blocks = list(_block_rows(course, run_of_course, course_id))
         forum_name = safe_file_name(run_of_course.discussion_table)
@@ -115,6 +117,16 @@ class CourseStructure(FileService):
         run.touches.add(course_touch(run_of_course.database))
         for fault in course.faults:
             run.note(f"{fault.path}: {fault.detail}")
+
+
+def _tree_for_the_web(course: Course) -> dict[str, Any]:
+    """The tree with plain dates at its root, where readers look for them.
+
+    Delivered they may stand in quotes, or in the policy alone.
+    """
+    moments = {"start": course.start, "end": course.end}
+    dates = {name: moment.strftime(MOMENT_TEXT) for name, moment in moments.items() if moment}
+    return {**course.tree, **dates}
 
 
 def _json_names(file: PackageFile, course: CourseRun) -> set[str]:

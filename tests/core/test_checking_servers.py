@@ -22,7 +22,7 @@ from optimus.settings import FixedSettings, Settings
 from tests.servers import MariaDb, MongoDb, free_port
 
 SECRET = "s3cret,word"
-NEEDED = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, CREATE VIEW"
+NEEDED = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, CREATE VIEW"
 
 
 class Desk:

@@ -97,8 +97,8 @@ def test_nothing_is_written_before_it_is_published(mongodb, logs, tmp_path):
 def test_what_is_published_is_there_with_the_record_of_it(mongodb, logs, tmp_path):
     publish(mongodb.server, tmp_path, ["a", "b"])
     assert list(logs.clickstream.find()) == [
-        {"_id": ObjectId("ab" * 8 + "00000001"), "n": "a", "time_date": None},
-        {"_id": ObjectId("ab" * 8 + "00000002"), "n": "b", "time_date": None},
+        {"_id": ObjectId("ab" * 8 + "00000001"), "n": "a"},
+        {"_id": ObjectId("ab" * 8 + "00000002"), "n": "b"},
     ]
     [record] = logs["_ingest"].find()
     assert record.pop("at")

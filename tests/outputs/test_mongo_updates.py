@@ -126,10 +126,14 @@ def test_microseconds_are_kept_to_the_millisecond(server, clickstream):
 @pytest.mark.parametrize(
     "text", ["", "soon", "2013-02-30T00:00:00Z", None, 5, 2.5, True, [], {"a": 1}, "\0", "x" * 9999]
 )
-def test_what_is_no_moment_gets_null_and_is_not_looked_at_again(server, clickstream, text):
-    clickstream.insert_one({"time": text})
-    assert filled_dates(server) == 1
-    assert clickstream.find_one()["time_date"] is None
+def test_what_is_no_moment_gets_no_date(server, clickstream, text):
+    clickstream.insert_one({"_id": 1, "time": text})
+    assert filled_dates(server) == 0
+    assert clickstream.find_one() == {"_id": 1, "time": text}
+
+
+def test_a_year_that_readers_of_dates_cannot_spell_gives_no_date(server, clickstream):
+    clickstream.insert_one({"time": "0300-05-01T10:00:00Z"})
     assert filled_dates(server) == 0
 
 

@@ -15,7 +15,13 @@ def assert_is_the_block(node: dict[str, Any], block: Block, depth: int) -> None:
     """A node has tag, children and all attributes; what stands inside a leaf is not looked at."""
     assert node["tag"] == block.tag
     told = {name: value for name, value in node.items() if name not in MEMBERS}
-    assert {name: told.get(name) for name in block.attributes} == block.attributes
+    # The dates of the course itself are written in one form: test_the_start_of_a_course_can_be_read.
+    expected = {
+        name: value
+        for name, value in block.attributes.items()
+        if depth > 0 or name not in ("start", "end")
+    }
+    assert {name: told.get(name) for name in expected} == expected
     assert all(isinstance(value, str) for value in told.values())
     assert isinstance(node["children"], list)
     if depth < len(LEVELS):
@@ -25,11 +31,11 @@ def assert_is_the_block(node: dict[str, Any], block: Block, depth: int) -> None:
 
 
 def assert_has_the_types(document: dict[str, Any]) -> None:
+    """A post has object ids and dates where it had their wrappers, and keys by its kind."""
     ids = [document["_id"], *document.get("parent_ids", [])]
     ids += [document[name] for name in ("comment_thread_id", "parent_id") if name in document]
     assert all(type(one) is ObjectId for one in ids)
     assert type(document["created_at"]) is type(document["updated_at"]) is datetime
-    assert int(document["author_id"]) > 0
     assert type(document["votes"]["up_count"]) is int
     assert document["_type"] in ("Comment", "CommentThread")
     is_comment = document["_type"] == "Comment"

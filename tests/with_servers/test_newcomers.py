@@ -80,7 +80,7 @@ def test_documents_of_the_original_get_what_they_lack(new_house, mongodb):
     assert documents["unknown"]["geo_attempt"] == 1
     for kind in ("blank", "local"):
         assert (documents[kind]["country"], documents[kind]["geo_attempt"]) == ("", 1)
-    assert documents["unreadable"]["time_date"] is None
+    assert "time_date" not in documents["unreadable"]
     assert documents["finished"]["country"] == "XX"
     assert documents["ours"]["country"] == "GB"
     assert documents["known"]["time"] == TIME
