@@ -15,13 +15,13 @@ def assert_is_the_block(node: dict[str, Any], block: Block, depth: int) -> None:
     """A node has tag, children and all attributes; what stands inside a leaf is not looked at."""
     assert node["tag"] == block.tag
     told = {name: value for name, value in node.items() if name not in MEMBERS}
-    # The dates of the course itself are written in one form: test_the_start_of_a_course_can_be_read.
-    expected = {
+    # The dates of the course itself are written in one form, and read in another test.
+    attributes = {
         name: value
         for name, value in block.attributes.items()
         if depth > 0 or name not in ("start", "end")
     }
-    assert {name: told.get(name) for name in expected} == expected
+    assert {name: told.get(name) for name in attributes} == attributes
     assert all(isinstance(value, str) for value in told.values())
     assert isinstance(node["children"], list)
     if depth < len(LEVELS):
