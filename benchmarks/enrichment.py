@@ -1,7 +1,7 @@
 """Times and countries for documents that others wrote: our way beside an update per document.
 
     .venv/bin/python -m benchmarks.enrichment [--documents 1000000] [--sample 20000] [--rounds 3]
-                                              [--scattered]
+                                              [--scattered] [--city]
 
 On a mongod in a temporary folder lie a million events without ``time_date`` and ``country``, as
 mongoimport left them, with the three indexes of events, from 20,000 addresses. Visitors stay for
@@ -13,7 +13,8 @@ turns, in processes of their own:
   what lacks a date, parse its time, ``update_one``; then find what lacks a country, look its
   address up, ``update_one``.
 
-Both ask the same address database in the same way. The original parsed with dateutil and looked
+Both ask the same address database in the same way, for the country alone, or with ``--city`` for
+subdivision and city too. The original parsed with dateutil and looked
 up with geoip2, which cost more; here it is given ``fromisoformat``, ours, and its sample lies
 in memory. Its figures for all documents are those of the sample times their number.
 """
@@ -24,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import bson
 import duckdb
@@ -46,7 +47,7 @@ from optimus.outputs.mongo_updates import fill_dates, fill_places
 from optimus.sample.geo import write_geo_database
 from optimus.sample.places import PLACES
 from optimus.servers import Document, MongoServer
-from services.ip_to_country.databases import CITY_SETTING, Lookup, choose
+from services.ip_to_country.databases import CITY_SETTING, COUNTRY_SETTING, Lookup, choose
 from services.ip_to_country.documents import Places
 from tests.servers import MongoDb
 
@@ -59,6 +60,16 @@ BEGIN = datetime(2014, 3, 3, tzinfo=UTC)
 AGENT = "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/33.0"
 COURSE = "UQx/Crime101x/1T2014"
 OURS, THEIRS = "fill_dates + fill_places", "an update per document"
+
+
+class GeoDatabase(NamedTuple):
+    """An address database, and the setting that names it."""
+
+    path: Path
+    setting: str
+
+    def opened(self) -> Lookup:
+        return Lookup(choose({self.setting: self.path}, self.path.with_name("empty")))
 
 
 def addresses_of(count: int, dice: Random, *, scattered: bool) -> Iterator[str]:
@@ -129,15 +140,15 @@ def our_dates(server: MongoServer, process: int) -> Cost:
         return watch.stop(changed, partial(client.admin.command, "fsync"))
 
 
-def our_places(server: MongoServer, process: int, geo: Path) -> Cost:
+def our_places(server: MongoServer, process: int, geo: GeoDatabase) -> Cost:
     like_a_worker()
     with (
         server.connect() as client,
         duckdb.connect() as connection,
-        Lookup(choose({CITY_SETTING: geo}, geo.parent)) as lookup,
+        geo.opened() as lookup,
         opened(server, DATABASE, EVENTS) as collection,
     ):
-        places = Places(connection, geo.with_name("none.parquet"), lookup)
+        places = Places(connection, geo.path.with_name("none.parquet"), lookup)
         watch = Watch(process)
         counts = fill_places(collection, places, lambda: None)
         return watch.stop(counts.total(), partial(client.admin.command, "fsync"))
@@ -155,14 +166,14 @@ def their_dates(server: MongoServer, process: int) -> Cost:
         return watch.stop(changed, partial(client.admin.command, "fsync"))
 
 
-def their_places(server: MongoServer, process: int, geo: Path) -> Cost:
+def their_places(server: MongoServer, process: int, geo: GeoDatabase) -> Cost:
     with (
         server.connect() as client,
         duckdb.connect() as connection,
-        Lookup(choose({CITY_SETTING: geo}, geo.parent)) as lookup,
+        geo.opened() as lookup,
     ):
         collection = client[DATABASE][SAMPLE]
-        places = Places(connection, geo.with_name("none.parquet"), lookup)
+        places = Places(connection, geo.path.with_name("none.parquet"), lookup)
         watch = Watch(process)
         changed = 0
         for document in collection.find({"country": {"$exists": False}}):
@@ -176,12 +187,12 @@ def _set(collection: "Collection[Document]", document: Document, values: Any) ->
     collection.update_one({"_id": document["_id"]}, {"$set": dict(values)})
 
 
-def ours(server: MongoServer, process: int, geo: Path) -> Cost:
+def ours(server: MongoServer, process: int, geo: GeoDatabase) -> Cost:
     dates = in_a_process(our_dates, server, process)
     return _both(dates, in_a_process(our_places, server, process, geo))
 
 
-def theirs(server: MongoServer, process: int, geo: Path) -> Cost:
+def theirs(server: MongoServer, process: int, geo: GeoDatabase) -> Cost:
     dates = in_a_process(their_dates, server, process)
     return _both(dates, in_a_process(their_places, server, process, geo))
 
@@ -193,12 +204,14 @@ def _both(dates: Cost, places: Cost) -> Cost:
     return Cost(dates.rows, *(sum(pair) for pair in zip(dates[1:], places[1:], strict=True)))
 
 
-def measure(server: MongoServer, geo: Path, documents: int, sample: int, rounds: int) -> None:
+def measure(
+    server: MongoServer, geo: GeoDatabase, documents: int, sample: int, rounds: int
+) -> None:
     with server.connect() as client:
         process = int(client.admin.command("serverStatus")["pid"])
         release = client.server_info()["version"]
 
-    def anew(name: str, limit: int, work: Callable[[MongoServer, int, Path], Cost]) -> Cost:
+    def anew(name: str, limit: int, work: Callable[[MongoServer, int, GeoDatabase], Cost]) -> Cost:
         begin_anew(server, name, limit)
         return work(server, process, geo)
 
@@ -218,12 +231,14 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--documents", type=int, default=1_000_000, help="default: 1,000,000")
     parser.add_argument("--sample", type=int, default=20_000, help="for the other way (20,000)")
+    parser.add_argument("--city", action="store_true", help="with subdivision and city")
     parser.add_argument("--scattered", action="store_true", help="no two events of one visit")
     chosen = parser.parse_args()
     size = sum(len(bson.encode(document)) for document in documents_of(1000)) / 1000
     with tempfile.TemporaryDirectory() as name:
-        geo, folder = Path(name) / "geo" / "city.mmdb", Path(name) / "mongodb"
-        write_geo_database(geo)
+        setting = CITY_SETTING if chosen.city else COUNTRY_SETTING
+        geo, folder = GeoDatabase(Path(name) / "places.mmdb", setting), Path(name) / "mongodb"
+        write_geo_database(geo.path)
         folder.mkdir()
         mongodb = MongoDb(folder)
         mongodb.start()

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pyarrow as pa
 
 from optimus.errors import BadRecordError
-from optimus.outputs.bson_documents import forum_document
+from optimus.outputs.bson_documents import encode_document, forum_document
 from optimus.outputs.catalog import LakeTables
 from optimus.outputs.lake import LakeFile
 from optimus.package.files import Chunk, TooLong
@@ -138,6 +138,9 @@ class _Posts:
     def _parse(self, number: int, offset: int, line: bytes) -> None:
         try:
             post = parse_post(line)
+            if self._run.mongodb is not None:
+                # What MongoDB cannot hold is a reject, and fails nobody else's post.
+                encode_document(forum_document(post.values))
         except BadRecordError as error:
             self._reject(number, offset, error, line)
             return

@@ -1,6 +1,7 @@
 """What is promised about what may start now, and when derived work runs."""
 
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -305,6 +306,25 @@ def test_files_that_fail_together_are_one_outage():
         outages.ended("clicks", "unavailable")
     clock.now += 1.5
     assert not outages.rests("clicks")
+
+
+def test_one_item_at_a_time_finds_out_whether_a_server_is_back(house):
+    house.log(LOG, event("a"))
+    house.log(OTHER, event("b"))
+    scan(house.settings, house.registry, house.queue, settle_seconds=0)
+    scheduler = Scheduler(house.settings, house.registry, house.queue)
+    clock = Clock()
+    scheduler.outages = Outages(clock)
+    scheduler.outages.ended("clicks", "unavailable")
+    assert scheduler._claim() is None
+    clock.now += 2
+    claim = scheduler._claim()
+    assert claim is not None
+    busy: Any = SimpleNamespace(claim=claim, progress=None)
+    scheduler.pool._children.append(busy)
+    assert scheduler._claim() is None
+    scheduler.outages.ended("clicks", None)
+    assert scheduler._claim() is not None
 
 
 def test_what_works_again_rests_no_more():

@@ -197,6 +197,15 @@ def test_an_event_that_mongodb_cannot_hold_is_a_reject_in_all_outputs(outputs):
     assert {"nul_key": 1} in reasons
 
 
+def test_a_post_that_mongodb_cannot_hold_is_a_reject_and_fails_no_other(outputs):
+    outputs.deliver([1], "audit")
+    outputs.house.forum(POST % (1, "audit"), (POST % (2, "x")).replace("body", "a\\u0000b"))
+    outputs.house.ingest()
+    assert outputs.found() == everywhere([1], "audit")
+    [forum] = outputs.house.sources("discussion_forums")
+    assert forum.counts["reasons"] == {"nul_key": 1}
+
+
 def test_a_server_that_is_put_to_use_later_is_filled(outputs, tmp_path):
     alone = Deliveries(
         tmp_path,
