@@ -181,9 +181,14 @@ class Attempts:
         self._queue.still_mine(claim)
         if content is not None and self._queue.has_twin(claim, content, self._content_of):
             return False
+        self._send_now(claim, run)
+        return True
+
+    def _send_now(self, claim: Claim, run: FileRun) -> None:
         for documents in run.documents:
             documents.publish(self._origin(claim, run.delivered), run.guard)
-        return True
+            for note in documents.notes:
+                run.note(note)
 
     def _content(self, claim: Claim, service: FileService, run: FileRun) -> str | None:
         """What makes a file equal to another; one without any line is equal to none."""
@@ -213,8 +218,7 @@ class Attempts:
 
     def _publish(self, claim: Claim, run: FileRun, *, is_sent: bool) -> None:
         if not is_sent:
-            for documents in run.documents:
-                documents.publish(self._origin(claim, run.delivered), run.guard)
+            self._send_now(claim, run)
         if run.mysql is not None:
             run.mysql.publish()
             for note in run.mysql.notes:

@@ -116,8 +116,11 @@ def _state_of_queue(settings: Settings) -> Finding:
     database = database_at(settings.queue_place)
     if not database.exists():
         return Finding(GOOD, "queue", "Not made yet; the first run makes it.")
-    if to_do := plan(database).sentences:
-        return Finding(LOOK, "queue", f"'migrate' is needed, or the next run does it: {to_do[0]}")
+    planned = plan(database)
+    if planned.needs_consent:
+        return Finding(BAD, "queue", "It has to be migrated: 'migrate' says what would be done.")
+    if planned.sentences:
+        return Finding(GOOD, "queue", "The next run makes it, or brings it up to date.")
     queue = Queue(settings.queue_place)
     failed = len(queue.failures())
     queue.close()

@@ -185,7 +185,8 @@ def _or_leave_it_to_the_lease(word: Callable[[], None]) -> None:
     try:
         word()
     except OutputUnavailableError as error:
-        log.warning("%s", error)
+        # The scheduler meets the same, and says it where the operator looks.
+        log.debug("%s", error)
 
 
 def _signal(child: _Child, number: int) -> None:

@@ -97,11 +97,12 @@ def ingest_all(settings: Settings, registry: Registry, queue: Queue, out: Consol
 
 def _tell(registry: Registry, queue: Queue, since: int, scheduler: Scheduler, out: Console) -> None:
     totals = totals_since(queue, since)
+    problems = queue.problems()
     if totals:
         out.print(table_of_services(registry, totals, queue))
     elif scheduler.last_scan and scheduler.last_scan.files == 0:
         out.print("The data folders hold no file that any service wants.")
-    else:
+    elif not any(row.state == "queued" for row in problems):
         out.print("Nothing new: everything in the data folders has been ingested before.")
     for name, did in totals.items():
         if did.copies:
@@ -112,6 +113,5 @@ def _tell(registry: Registry, queue: Queue, since: int, scheduler: Scheduler, ou
             out.print(f"{name}: {note}", markup=False, highlight=False)
     for remark in scheduler.last_scan.remarks if scheduler.last_scan else ():
         out.print(remark, style="yellow", markup=False, highlight=False)
-    problems = queue.problems()
     if problems:
         out.print(table_of_problems(problems))

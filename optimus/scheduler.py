@@ -224,7 +224,6 @@ class Scheduler:
             self._no_expiry_before = time.monotonic() + LEASE_SECONDS
             self.wishes.stop.wait(LONGEST_WAIT)
             return False
-        self.outages.ended(QUEUE, None)
         return True
 
     def _start(self) -> None:
@@ -287,6 +286,7 @@ class Scheduler:
         while self.pool.has_room and (claim := self._claim()) is not None:
             log.debug("%s: %s started (attempt %d)", claim.service, claim.name, claim.attempts)
             self.pool.start(claim)
+        self.outages.ended(QUEUE, None)
 
     def _claim(self) -> Claim | None:
         running = Counter(claim.service for claim, _ in self.pool.running)

@@ -51,6 +51,8 @@ class Hold(Protocol):
 class Documents(Protocol):
     """What a try is about to write to MongoDB; there is nothing of it before ``publish``."""
 
+    notes: list[str]
+
     def publish(self, origin: Mapping[str, str], guard: Callable[[], None]) -> None:
         """Write all of it, in place of what the source gave before."""
 

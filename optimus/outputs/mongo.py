@@ -124,13 +124,18 @@ def check_collection_name(name: str) -> str:
 
 
 class _Documents(ABC):
-    """What one delivery gives to one collection, and the record of it."""
+    """What one delivery gives to one collection, and the record of it.
+
+    Attributes:
+        notes: sentences for the operator.
+    """
 
     def __init__(self, server: MongoServer, database: str, collection: str, spool: Path) -> None:
         self._server = server
         self._database = database
         self._collection = check_collection_name(collection)
         self._spool = Spool(spool)
+        self.notes: list[str] = []
 
     @property
     @abstractmethod
@@ -163,6 +168,9 @@ class _Documents(ABC):
             OutputUnavailableError: the server is away, full, or lost something.
             BadFileError: the server refuses a document for what it is.
         """
+        if self._is_late(origin):
+            self.notes.append(f"{self._collection} stays as it is: it holds a later delivery.")
+            return
         with self._opened() as collection:
             if self._is_there(collection, origin):
                 return
@@ -178,6 +186,10 @@ class _Documents(ABC):
                 )
             guard()
             self._record(collection, origin, complete=True)
+
+    def _is_late(self, _origin: Mapping[str, str]) -> bool:
+        """Whether readers see something later already, which has to stay."""
+        return False
 
     def remove(self) -> None:
         """Take away all documents that this source has given, and then the record of them.
@@ -330,6 +342,10 @@ class CollectionOfDelivery(_Documents):
         with self._opened() as collection:
             record = collection.database[RECORDS].find_one({"_id": self._key, "complete": True})
         return record is not None and str(record.get("delivered") or "") > delivered
+
+    def _is_late(self, origin: Mapping[str, str]) -> bool:
+        delivered = origin.get("delivered")
+        return bool(delivered) and self.holds_newer(str(delivered))
 
     @property
     def _key(self) -> str:

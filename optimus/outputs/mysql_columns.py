@@ -165,7 +165,10 @@ def _column(table: SqlTable, part: "pa.Field[Any]") -> Column:
 def _legacy_type(part: "pa.Field[Any]") -> str:
     if part.name == "id" and pa.types.is_integer(part.type):
         return "int NOT NULL"
-    return _LEGACY_TYPES.get(part.name, "varchar(255)")
+    kind = _LEGACY_TYPES.get(part.name, "varchar(255)")
+    # In a table that nobody knows a column of that name may hold anything.
+    is_text_after_all = kind == "datetime" and not pa.types.is_timestamp(part.type)
+    return "varchar(255)" if is_text_after_all else kind
 
 
 def _true_type(kind: pa.DataType) -> str:

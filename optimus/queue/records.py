@@ -21,7 +21,8 @@ class Observed:
         name: the source's logical name.
         path: where it lies now; empty for derived work.
         facts: what the service needs to know of it again (plain JSON).
-        fingerprint: changes when the source may have changed.
+        fingerprint: changes when the source may have changed. What follows a blank names the
+            outputs that are in use, and not the content.
     """
 
     service: str

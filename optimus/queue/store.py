@@ -80,7 +80,14 @@ class Queue(QueueReader):
                 row = known.get(item.identity)
                 if row is None:
                     continue
-                if row.fingerprint != item.fingerprint or row.state == "gone":
+                if _is_told_of_a_server_alone(row, item):
+                    # What the original completed, it has written there itself.
+                    connection.execute(
+                        update(source)
+                        .where(source.c.id == row.id)
+                        .values(fingerprint=item.fingerprint)
+                    )
+                elif row.fingerprint != item.fingerprint or row.state == "gone":
                     queued += self._changed(connection, row.id, item, settle_seconds)
                 elif row.path != item.path or row.facts != item.facts:
                     connection.execute(
@@ -534,6 +541,15 @@ def _mine(claim: Claim) -> tuple[Any, ...]:
         source.c.id == claim.source_id,
         source.c.epoch == claim.epoch,
         source.c.state == "running",
+    )
+
+
+def _is_told_of_a_server_alone(row: Row[Any], item: Observed) -> bool:
+    """Whether a file that the original completed is the same, and only the outputs changed."""
+    return bool(
+        row.reason == TAKEN_OVER
+        and row.fingerprint != item.fingerprint
+        and row.fingerprint.partition(" ")[0] == item.fingerprint.partition(" ")[0]
     )
 
 

@@ -215,3 +215,12 @@ def test_a_server_that_is_too_old_is_named_and_nothing_is_made(tmp_path):
         assert ("api",) not in server.execute("SHOW DATABASES")
     finally:
         server.stop()
+
+
+def test_a_server_that_is_put_to_use_later_gets_nothing_again_from_what_was_taken_over(legacy):
+    queue = opened(legacy)
+    path = f"{LOGS}/uqx-edx-events-2015-03-01.log"
+    assert queue.observe([seen("Clickstream", path, "1.2")]) == 0
+    assert queue.observe([seen("Clickstream", path, "1.2 lake, MongoDB")]) == 0
+    assert queue.observe([seen("Clickstream", path, "1.3 lake, MongoDB")]) == 1
+    queue.close()

@@ -9,10 +9,12 @@ import pytest
 from optimus.outputs.mongo import CollectionOfDelivery, SourceDocuments
 from optimus.outputs.mysql import MySqlTables
 from optimus.outputs.staging import Staging
+from optimus.queue.records import Claim
 from optimus.queue.store import Queue
 from optimus.scheduler import Scheduler
+from optimus.worker import Worker
 from tests.core.mortal import LOG, KilledError
-from tests.services.deliveries import COURSE, DATABASE, KEY, STEM, Deliveries
+from tests.services.deliveries import COURSE, DATABASE, FIRST, KEY, SECOND, STEM, Deliveries
 
 ENROLMENT = "id user_id course_id created is_active mode"
 USER = "id username email is_staff is_active"
@@ -65,6 +67,11 @@ class Outputs:
             "auth_user", USER, *(f"{user} u{user} u{user}@x.org 0 1" for user in users)
         )
         self.house.forum(*(POST % (user, kind) for user in users))
+
+    def do(self, claim: Claim) -> None:
+        """Work on one item."""
+        house = self.house
+        Worker(house.settings, house.registry, house.queue).do(claim, lambda _progress: True)
 
     def restart(self) -> None:
         """Go on after a crash, until nothing waits."""
@@ -236,3 +243,19 @@ def test_a_table_that_is_left_out_is_in_the_lake_alone(tmp_path, mariadb):
     house.ingest()
     assert mariadb.execute(f"SHOW TABLES IN {DATABASE}") == [("auth_user",)]
     assert len(house.query(f'SELECT * FROM "{DATABASE}".{ENROLMENTS}')) == 1
+
+
+def test_an_older_delivery_that_is_ingested_again_replaces_nothing_newer(outputs):
+    outputs.deliver([1], "audit")
+    outputs.house.ingest()
+    outputs.house.day = SECOND
+    outputs.deliver([1, 2], "verified")
+    outputs.house.ingest()
+    for service in ("database_state", "discussion_forums"):
+        assert outputs.house.queue.retry(service, FIRST, done=True)
+    while claim := outputs.house.queue.claim("discussion_forums", "w") or (
+        outputs.house.queue.claim("database_state", "w")
+    ):
+        outputs.do(claim)
+    assert outputs.found() == everywhere([1, 2], "verified")
+    assert any("later delivery" in note for note in outputs.house.notes("discussion_forums"))
