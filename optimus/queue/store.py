@@ -18,12 +18,10 @@ from optimus.queue.databases import Hold, transaction
 from optimus.queue.reading import QueueReader
 from optimus.queue.records import Claim, Observed, Result, back_off
 from optimus.queue.tables import config, run, source
-from optimus.queue.takeover import Original
+from optimus.queue.takeover import Original, is_told_of_a_server_alone
 
 LEASE_SECONDS = 60.0
 DEATHS_ALLOWED = 3
-TAKEN_OVER = "taken_over"
-"""Reason of what the original has done."""
 
 ContentOf = Callable[[Sequence[str]], str | None]
 
@@ -80,7 +78,7 @@ class Queue(QueueReader):
                 row = known.get(item.identity)
                 if row is None:
                     continue
-                if _is_told_of_a_server_alone(row, item):
+                if is_told_of_a_server_alone(row, item):
                     # What the original completed, it has written there itself.
                     connection.execute(
                         update(source)
@@ -111,7 +109,7 @@ class Queue(QueueReader):
             if before is None:
                 fresh.append(values)
             else:
-                continued.append(values | _continued(before))
+                continued.append(values | continued(before))
         for values in continued:
             connection.execute(source.insert().values(**values))
         if fresh:
@@ -542,31 +540,6 @@ def _mine(claim: Claim) -> tuple[Any, ...]:
         source.c.epoch == claim.epoch,
         source.c.state == "running",
     )
-
-
-def _is_told_of_a_server_alone(row: Row[Any], item: Observed) -> bool:
-    """Whether a file that the original completed is the same, and only the outputs changed."""
-    return bool(
-        row.reason == TAKEN_OVER
-        and row.fingerprint != item.fingerprint
-        and row.fingerprint.partition(" ")[0] == item.fingerprint.partition(" ")[0]
-    )
-
-
-def _continued(before: Row[Any]) -> dict[str, Any]:
-    """A source that the original knew keeps its row; what it completed is done."""
-    values = {"id": before.id, "created": before.created}
-    if not before.completed:
-        return values
-    return values | {
-        "state": "done",
-        "run_gen": 1,
-        "done_gen": 1,
-        "reason": TAKEN_OVER,
-        "message": "The original ingested it; 'retry --done' with its name does it again.",
-        "started_date": before.started_date,
-        "completed_date": before.completed_date,
-    }
 
 
 def _queued_again(not_before: float) -> dict[str, Any]:

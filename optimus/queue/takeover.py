@@ -10,6 +10,8 @@ from optimus.queue.tables import original
 
 WRAPPINGS = (".gz", ".gpg")
 TRACKING_LOG = ".log"
+TAKEN_OVER = "taken_over"
+"""Reason of what the original has done."""
 
 
 class Original:
@@ -45,3 +47,28 @@ def _keys(service: str, path: str) -> list[tuple[str, str]]:
     if path.endswith(TRACKING_LOG):
         names.append(Path(path).name)
     return [(service.casefold(), name) for name in names]
+
+
+def continued(before: Row[Any]) -> dict[str, Any]:
+    """A source that the original knew keeps its row; what it completed is done."""
+    values = {"id": before.id, "created": before.created}
+    if not before.completed:
+        return values
+    return values | {
+        "state": "done",
+        "run_gen": 1,
+        "done_gen": 1,
+        "reason": TAKEN_OVER,
+        "message": "The original ingested it; 'retry --done' with its name does it again.",
+        "started_date": before.started_date,
+        "completed_date": before.completed_date,
+    }
+
+
+def is_told_of_a_server_alone(row: Row[Any], item: Observed) -> bool:
+    """Whether a file that the original completed is the same, and only the outputs changed."""
+    return bool(
+        row.reason == TAKEN_OVER
+        and row.fingerprint != item.fingerprint
+        and row.fingerprint.partition(" ")[0] == item.fingerprint.partition(" ")[0]
+    )
