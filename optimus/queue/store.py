@@ -102,19 +102,19 @@ class Queue(QueueReader):
             return 0
         if self._original is None:
             self._original = Original(connection)
-        fresh, continued = [], []
+        fresh, known_before = [], []
         for item in items:
             values = self._new_row(item, settle_seconds)
             before = self._original.row_of(item)
             if before is None:
                 fresh.append(values)
             else:
-                continued.append(values | continued(before))
-        for values in continued:
+                known_before.append(values | continued(before))
+        for values in known_before:
             connection.execute(source.insert().values(**values))
         if fresh:
             connection.execute(source.insert(), fresh)
-        return len(fresh) + [values["state"] for values in continued].count("queued")
+        return len(fresh) + [values["state"] for values in known_before].count("queued")
 
     def _new_row(self, item: Observed, settle_seconds: float) -> dict[str, Any]:
         return {

@@ -32,8 +32,8 @@ class Original:
         if not self._rows or item.kind != "file":
             return None
         path = str(Path(item.path).resolve())
-        found = (self._rows.get(key) for key in (*_keys(item.spelled, path),))
-        return next((row for row in found if row is not None), None)
+        found = (self._rows[key] for key in _keys(item.spelled, path) if key in self._rows)
+        return next(found, None)
 
 
 def _keys(service: str, path: str) -> list[tuple[str, str]]:
