@@ -18,7 +18,7 @@ from optimus.queue.databases import Hold, transaction
 from optimus.queue.reading import QueueReader
 from optimus.queue.records import Claim, Observed, Result, back_off
 from optimus.queue.tables import config, run, source
-from optimus.queue.takeover import Original, is_told_of_a_server_alone
+from optimus.queue.takeover import Original, continued, is_told_of_a_server_alone
 
 LEASE_SECONDS = 60.0
 DEATHS_ALLOWED = 3
