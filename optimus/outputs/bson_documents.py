@@ -184,11 +184,17 @@ def in_batches(documents: Iterable[RawBSONDocument]) -> Iterator[Batch]:
 
 
 class Spool:
-    """A file of BSON documents; there is none until the first document comes."""
+    """A file of BSON documents, in batches as large as a message to the server should be.
+
+    There is no file until the first batch is full or asked for.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._sizes: list[int] = []
         self.rows = 0
 
     def add(self, document: bytes) -> None:
@@ -197,13 +203,25 @@ class Spool:
         Raises:
             OutputUnavailableError: it cannot be written.
         """
+        if self._waiting and self._waiting_bytes + len(document) > BYTES_PER_BATCH:
+            self._write()
+        self._waiting.append(document)
+        self._waiting_bytes += len(document)
+        self.rows += 1
+        if len(self._waiting) == DOCUMENTS_PER_BATCH:
+            self._write()
+
+    def _write(self) -> None:
+        if not self._waiting:
+            return
         with self._errors():
             if self._file is None:
                 make_folder(self._path.parent)
                 self._file = self._path.open("wb")
                 self._path.chmod(FILE_MODE)
-            self._file.write(document)
-        self.rows += 1
+            self._file.write(b"".join(self._waiting))
+        self._sizes.append(self._waiting_bytes)
+        self._waiting, self._waiting_bytes = [], 0
 
     def batches(self) -> Iterator[Batch]:
         """The documents, as many at a time as one message should hold.
@@ -211,12 +229,14 @@ class Spool:
         Raises:
             OutputUnavailableError: the file cannot be written or read.
         """
+        self._write()
         if self._file is None:
             return
         with self._errors():
             self._file.flush()
             with self._path.open("rb") as file:
-                yield from in_batches(bson.decode_file_iter(file, RAW))
+                for size in self._sizes:
+                    yield bson.decode_all(file.read(size), RAW)
 
     def discard(self) -> None:
         """Remove the file; what cannot be removed is left to whoever sweeps the folder."""
@@ -226,6 +246,7 @@ class Spool:
             if self._file is not None:
                 self._file.close()
         self._file = None
+        self._waiting, self._waiting_bytes, self._sizes = [], 0, []
         self.rows = 0
 
     @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pymysql
 from pymysql.constants import ER
@@ -57,11 +58,28 @@ class StagedTable:
         self._origin = origin
         self._notes = notes
         self._columns = columns_of(table)
+        self._last_key: int | None = None
+        self._is_keyed = self._has_plain_key()
+
+    def _has_plain_key(self) -> bool:
+        """Whether the unique key is one number that every row has.
+
+        Most dumps are in its order. Then the table has the key from the start, and the server
+        need not write it all a second time to build the key at the end.
+        """
+        parts = self._parts(self.table.unique)
+        is_number = pa.types.is_integer
+        return len(parts) == 1 and all(
+            part.is_required and is_number(self.table.schema.field(part.source).type)
+            for part in parts
+        )
 
     def create(self) -> None:
         """Make the empty table."""
         serial = [_SERIAL_ID] if self.table.serial_id else []
         parts = serial + [column.definition for column in self._columns]
+        if self._is_keyed:
+            parts.append(f"UNIQUE {self._key(self.table.unique, 0)}")
         self._session.connection.drop([self.target])
         self._session.connection.rows_of(
             f"CREATE TABLE {self.target} ({', '.join(parts)}) "
@@ -82,6 +100,7 @@ class StagedTable:
             batch = batch.cast(self.table.schema)
         with self._session.errors(self.table):
             self._widen(batch)
+            self._follow_order(batch)
             refused = load(self._session.connection, self.target, self._columns, batch)
             if not self._session.connection.takes_files:
                 self._note(
@@ -127,18 +146,38 @@ class StagedTable:
             statement = f"ALTER TABLE {self.target} {', '.join(changes)}"
             self._session.connection.rows_of(statement)
 
+    def _follow_order(self, batch: pa.RecordBatch) -> None:
+        """Give up the key for now when rows come out of its order: they may repeat one."""
+        if not self._is_keyed:
+            return
+        [name] = self.table.unique
+        keys = np.asarray(batch.column(name).drop_null())
+        if not len(keys):
+            return
+        before = keys[:1] - 1 if self._last_key is None else [self._last_key]
+        self._last_key = int(keys[-1])
+        if np.any(np.diff(keys, prepend=before) <= 0):
+            self._is_keyed = False
+            key = _key_name(self.table.unique, 0)
+            self._session.connection.rows_of(f"ALTER TABLE {self.target} DROP KEY {key}")
+
     def _finish(self, *, is_unique: bool) -> None:
         """Add the keys and the comment in one go, for each go may copy the table."""
         keys = [self.table.unique] if self.table.unique else []
         keys += self.table.indexes
         changes = [
-            f"ADD {'UNIQUE ' if is_unique and key is self.table.unique else ''}KEY "
-            f"{_key_name(key, number)} ({', '.join(part.key_part for part in self._parts(key))})"
+            f"ADD {'UNIQUE ' if is_unique and key is self.table.unique else ''}"
+            f"{self._key(key, number)}"
             for number, key in enumerate(keys)
+            if not (self._is_keyed and key is self.table.unique)
         ]
         connection = self._session.connection
         changes.append(f"COMMENT = {connection.escape(_comment(self._origin()))}")
         connection.rows_of(f"ALTER TABLE {self.target} {', '.join(changes)}")
+
+    def _key(self, columns: Sequence[str], number: int) -> str:
+        parts = ", ".join(part.key_part for part in self._parts(columns))
+        return f"KEY {_key_name(columns, number)} ({parts})"
 
     def _parts(self, key: Sequence[str]) -> list[Column]:
         by_name = {column.source: column for column in self._columns}

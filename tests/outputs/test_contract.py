@@ -18,7 +18,7 @@ from optimus.outputs.mysql import MySqlTables, SqlTable
 from optimus.outputs.staging import Staging, sweep
 
 SOURCE = "0123456789abcdef" * 4
-FIELDS: list[pa.Field[Any]] = [pa.field("number", pa.int64()), pa.field("text", pa.string())]
+FIELDS: "list[pa.Field[Any]]" = [pa.field("number", pa.int64()), pa.field("text", pa.string())]
 SCHEMA = pa.schema(FIELDS)
 Row = tuple[int, str]
 ONE, TWO = [(1, "a"), (2, "bé\n🐝")], [(3, "other")]

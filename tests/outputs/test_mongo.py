@@ -272,7 +272,7 @@ def test_removing_after_an_interruption_leaves_nothing(mongodb, logs, tmp_path):
 
 
 def test_what_is_discarded_leaves_no_file(mongodb, tmp_path):
-    documents = documents_of(mongodb.server, tmp_path, ["a"])
+    documents = documents_of(mongodb.server, tmp_path, ["a"] * 2000)
     assert stat.S_IMODE((tmp_path / "spool").stat().st_mode) == 0o640
     documents.discard()
     documents.discard()

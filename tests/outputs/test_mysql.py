@@ -412,6 +412,27 @@ def test_doubled_ids_are_told_and_kept(any_tables):
     assert len(any_tables.read(table)) == 6
 
 
+@pytest.mark.parametrize(
+    ("batches", "is_unique"),
+    [
+        ([[1, 2], [3, 9]], True),
+        ([[-(2**63), 0], [2**63 - 1]], True),
+        ([[3, 1], [2]], True),
+        ([[5, 6], [1, 2], [7]], True),
+        ([[1, 2], [2, 3]], False),
+        ([[1, 2], [3, 3]], False),
+        ([[4], [5], [4]], False),
+    ],
+)
+def test_ids_in_any_order_are_all_kept_and_unique_when_they_are(any_tables, batches, is_unique):
+    parts = [pa.record_batch({"id": ids, "course_id": ["c"] * len(ids)}) for ids in batches]
+    table = table_of(parts[0], unique=("id",), legacy_text=True)
+    assert any_tables.write(table, *parts) == []
+    assert any_tables.keys(table) == [(is_unique, "id")]
+    every = sorted(one for ids in batches for one in ids)
+    assert [row[0] for row in any_tables.read(table, order="ORDER BY id")] == every
+
+
 def test_texts_with_the_same_beginning_count_as_doubled_in_a_key_of_long_text(tables):
     batch = pa.record_batch({"state": ["x" * 200, "x" * 200 + "y", None, None]})
     tables.write(table_of(batch, unique=("state",), types={"state": "longtext"}), batch)

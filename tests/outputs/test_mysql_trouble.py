@@ -234,7 +234,7 @@ def test_a_wrong_password_is_said_and_not_shown(mariadb):
 
 
 def test_a_missing_right_is_named(mariadb):
-    with pytest.raises(OutputUnavailableError, match="Grant it: CREATE"):
+    with pytest.raises(OutputUnavailableError, match="Grant it CREATE"):
         begin(account(mariadb)).open(NUMBERED)
 
 
