@@ -35,7 +35,7 @@ run: setup  ## Watch the data folders and ingest what arrives, until stopped
 	@$(BIN)/python ingestor.py run
 
 test: check servers  ## Lint, types, layers, and all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup-dev
 	@$(BIN)/ruff format --check .

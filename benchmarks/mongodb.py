@@ -6,8 +6,8 @@ Four works take turns, each in a process of its own, on a mongod in a temporary 
 
 - ``insert_many``: the events as dicts in memory, unordered, 1,000 at a time. Reading the log and
   making the dicts is not measured.
-- ``our documents``: from the lines of the gzip log to documents on the server's disk: read,
-  decoded, checked, encoded, spooled, published. No lake.
+- ``our documents``: from lines of JSON in memory to documents on the server's disk: decoded,
+  checked, encoded, spooled, published. Reading the log is the lake's part of the work.
 - ``lake alone``: a whole item as a worker does it, where MongoDB is not in use.
 - ``lake and documents``: the same where it is. What it costs beyond the lake alone is compared
   with insert_many as well: the events have to be read for the lake in any case.
@@ -87,15 +87,16 @@ def insert_dicts(log: Path, server: MongoServer, process: int) -> Cost:
 
 
 def publish_documents(log: Path, server: MongoServer, process: int) -> Cost:
+    lines = [(number, line, moment_of(event)) for number, line, event in usable_lines(log)]
     like_a_worker()
     with tempfile.TemporaryDirectory() as name, server.connect() as client:
         documents = SourceDocuments(
             server, DATABASE, COLLECTION, IDENTITY, Path(name) / "events.bson"
         )
         watch = Watch(process)
-        for number, line, event in usable_lines(log):
+        for number, line, moment in lines:
             _id = document_id(IDENTITY, number)
-            documents.add(encode_event(read_document(line), _id, moment_of(event)))
+            documents.add(encode_event(read_document(line), _id, moment))
         documents.publish(ORIGIN, lambda: None)
         return watch.stop(documents.rows, partial(client.admin.command, "fsync"))
 

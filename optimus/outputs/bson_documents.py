@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -59,7 +60,12 @@ def document_id(identity: str, line: int) -> ObjectId:
             f"The file has more than {LAST_LINE:,} lines, which is all that MongoDB documents of "
             "one file can be told apart by. Split it."
         )
-    return ObjectId(bytes.fromhex(identity[:HEX_DIGITS_OF_SOURCE]) + line.to_bytes(4, "big"))
+    return ObjectId(_first_bytes(identity) + line.to_bytes(4, "big"))
+
+
+@lru_cache
+def _first_bytes(identity: str) -> bytes:
+    return bytes.fromhex(identity[:HEX_DIGITS_OF_SOURCE])
 
 
 def id_range(identity: str) -> tuple[ObjectId, ObjectId]:
@@ -89,13 +95,14 @@ def encode_event(document: dict[str, Any], _id: ObjectId, time_date: datetime | 
     characters become U+FFFD.
 
     Args:
-        document: the event; it is not changed.
+        document: the event, as ``read_document`` gives it, which allows fewer levels than
+            MongoDB; it is not changed.
         _id: see ``document_id``.
         time_date: when it happened, kept to the millisecond; None, or a year that readers of
             dates cannot spell, leaves the field out.
 
     Raises:
-        BadRecordError: ``nul_key``, ``doc_too_large``, ``too_deep`` or ``not_indexable``.
+        BadRecordError: ``nul_key``, ``doc_too_large`` or ``not_indexable``.
     """
     context = document.get("context")
     if isinstance(document.get("event_type"), list):
@@ -120,7 +127,7 @@ def encode_event(document: dict[str, Any], _id: ObjectId, time_date: datetime | 
         return _encode_escaped(document, _id, moment)
     if encoded.count(b"%") != percents and len(_ESCAPE_IN_BYTES.findall(encoded)) != percents:
         return _encode_escaped(document, _id, moment)
-    _check_limits(encoded, event)
+    _check_size(encoded)
     return encoded
 
 
@@ -145,7 +152,8 @@ def encode_document(document: Mapping[str, Any]) -> bytes:
         if _has_nul_key(document):
             raise BadRecordError("nul_key", "the name of a field holds a NUL character") from None
         raise
-    _check_limits(encoded, document)
+    _check_size(encoded)
+    _check_depth(encoded, document)
     return encoded
 
 
@@ -362,13 +370,16 @@ def _check_indexable(context: Any) -> None:
         )
 
 
-def _check_limits(encoded: bytes, document: Mapping[str, Any]) -> None:
+def _check_size(encoded: bytes) -> None:
     size = len(encoded)
     if size > LARGEST_DOCUMENT:
         raise BadRecordError("doc_too_large", f"{size:,} bytes; MongoDB takes {LARGEST_DOCUMENT:,}")
+
+
+def _check_depth(encoded: bytes, document: Mapping[str, Any]) -> None:
     # Objects are marked by a 3 and lists by a 4: with fewer of these nothing can be too deep.
     if (
-        size > SMALLEST_LEVEL * DEEPEST_NESTING
+        len(encoded) > SMALLEST_LEVEL * DEEPEST_NESTING
         and encoded.count(b"\x03") + encoded.count(b"\x04") >= DEEPEST_NESTING
         and _is_deeper(document, DEEPEST_NESTING)
     ):
