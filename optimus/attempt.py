@@ -54,9 +54,9 @@ def file_lock(settings: Settings, name: str, how: int = 0) -> Iterator[None]:
         yield
 
 
-def mark_of(claim: Claim) -> str:
+def mark_of(identity: str, epoch: int) -> str:
     """What tells the temporary names of a try from those of any other."""
-    return f"{claim.identity[:12]}.{claim.epoch}"
+    return f"{identity[:12]}.{epoch}"
 
 
 @dataclass(frozen=True)
@@ -293,13 +293,16 @@ class Attempts:
         delivered: DeliveredFile | None = None,
     ) -> dict[str, Any]:
         settings = self._settings
+        mark = mark_of(claim.identity, claim.epoch)
         place = Place(
             lake=settings.lake_path,
             exports=settings.export_path,
             www=settings.www_path,
             rejects=rejects_path(settings, claim.service, claim.identity),
             spill=settings.state_path / "spill",
-            spool=settings.state_path / "spill" / f".{mark_of(claim)}.bson{SUFFIX}",
+            spool=settings.state_path
+            / "spill"
+            / f".{mark_of(claim.identity, claim.epoch)}.bson{SUFFIX}",
         )
         return {
             "options": options_of(service, settings),
@@ -336,7 +339,9 @@ class Attempts:
         server = self._settings.sql_server
         if server is None or MYSQL not in service.servers:
             return None
-        return MySqlTables(server, mark_of(claim), lambda: self._origin(claim, None))
+        return MySqlTables(
+            server, mark_of(claim.identity, claim.epoch), lambda: self._origin(claim, None)
+        )
 
     def _counts(self, claim: Claim, run: Run) -> dict[str, Any]:
         """The ledger of the try, as the queue keeps it."""

@@ -17,9 +17,11 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from optimus.api.app import create_app
+from optimus.attempt import mark_of
 from optimus.errors import AlreadyRunningError, SettingsError
 from optimus.outputs.staging import make_folder, sweep
-from optimus.scheduler import Scheduler, Wishes
+from optimus.queue.reading import QueueReader
+from optimus.scheduler import Scheduler, Wishes, owner_of
 from optimus.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -63,10 +65,20 @@ def holder(state_path: Path) -> str | None:
     return None
 
 
-def sweep_leftovers(settings: Settings) -> None:
-    """Remove what interrupted tries left; only by the process that holds the state folder."""
-    folders = (settings.lake_path, settings.export_path, settings.www_path)
-    removed = sweep(folder for folder in (*folders, settings.state_path) if folder.is_dir())
+def sweep_leftovers(settings: Settings, queue: QueueReader) -> None:
+    """Remove what interrupted tries left; only by the process that holds the state folder.
+
+    The lake may be shared with daemons that work from other state folders: what they are
+    writing stays.
+    """
+    ours = owner_of(settings)
+    at_work = [
+        mark_of(row.identity, row.epoch)
+        for row in queue.sources(states=["running"])
+        if not str(row.owner).startswith(ours)
+    ]
+    folders = (settings.lake_path, settings.export_path, settings.www_path, settings.state_path)
+    removed = sweep((folder for folder in folders if folder.is_dir()), at_work)
     if removed:
         log.warning("%d unfinished files of interrupted tries were removed", removed)
 

@@ -52,6 +52,11 @@ def order_of_claims(services: list[Service], running: Mapping[str, int]) -> list
     return sorted(services, key=lambda service: running.get(service.name, 0))
 
 
+def owner_of(settings: Settings) -> str:
+    """How the names of all workers begin that work from a state folder; of no other's."""
+    return f"{socket.gethostname()}:{settings.state_path}:"
+
+
 class Wishes:
     """What the outside asks of the loop. Every method may be called from any thread."""
 
@@ -149,7 +154,7 @@ class Scheduler:
         self.wishes = Wishes()
         self.outages = Outages()
         self.last_scan: Scan | None = None
-        self.owner = f"{socket.gethostname()}:{settings.state_path}"
+        self.owner = owner_of(settings)
         self._settle = settings.settle_seconds
         self._scan_interval = float(settings.scan_interval)
         self._changed = True
@@ -290,7 +295,7 @@ class Scheduler:
 
     def _claim(self) -> Claim | None:
         running = Counter(claim.service for claim, _ in self.pool.running)
-        owner = f"{self.owner}:{os.getpid()}"
+        owner = f"{self.owner}{os.getpid()}"
         able = [
             service
             for service in self._may_start()

@@ -74,7 +74,7 @@ class Worker:
         Returns:
             Why it did not come to a good end, in the queue's word; None when it did.
         """
-        staging = Staging(mark_of(claim))
+        staging = Staging(mark_of(claim.identity, claim.epoch))
         try:
             with self._fence(claim) as hold:
                 self._attempts.make(claim, World(staging, hold, report))

@@ -105,17 +105,23 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-def sweep(folders: Iterable[Path]) -> int:
-    """Remove what interrupted tries left hidden; only while nothing is running.
+def sweep(folders: Iterable[Path], at_work: Iterable[str] = ()) -> int:
+    """Remove what interrupted tries left hidden.
+
+    Args:
+        folders: where to look.
+        at_work: marks of the tries that are under way, whose files stay.
 
     Returns:
         How many files were removed.
     """
     removed = 0
+    staying = [f".{mark}." for mark in at_work]
     for folder in folders:
         for left in folder.rglob(f".*{SUFFIX}"):
-            left.unlink(missing_ok=True)
-            removed += 1
+            if not any(mark in left.name for mark in staying):
+                left.unlink(missing_ok=True)
+                removed += 1
     return removed
 
 

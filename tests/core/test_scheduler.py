@@ -17,6 +17,7 @@ from optimus.scheduler import (
     Wishes,
     at_rest,
     order_of_claims,
+    owner_of,
 )
 from optimus.service import DerivedRun, DerivedService, FileRun, FileService, Service
 from optimus.touches import EVERYTHING
@@ -347,3 +348,8 @@ def test_a_single_pass_waits_for_a_short_back_off(house):
     claim = house.queue.claim("clicks", "worker")
     house.queue.fail(claim, "defect", "", max_attempts=5)
     assert Scheduler(house.settings, house.registry, house.queue)._worth_waiting()
+
+
+def test_a_state_folder_is_not_taken_for_another_whose_name_begins_alike(house, tmp_path):
+    other = house.settings.model_copy(update={"state_path": tmp_path / "state2"})
+    assert not owner_of(other).startswith(owner_of(house.settings))

@@ -197,3 +197,10 @@ def test_a_sweep_removes_what_interrupted_tries_left_and_nothing_else(tmp_path, 
     assert sweep([tmp_path]) == 1
     assert all(path.exists() for path in kept)
     assert list((tmp_path / "deep").iterdir()) == []
+
+
+def test_what_another_try_is_writing_stays_when_leftovers_are_removed(tmp_path):
+    for mark in ("aaaa.1", "bbbb.2"):
+        Staging(mark).write_bytes(tmp_path / "part.parquet", b"half")
+    assert sweep([tmp_path], at_work=["bbbb.2"]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [".part.parquet.bbbb.2.tmp"]
