@@ -300,9 +300,7 @@ class Attempts:
             www=settings.www_path,
             rejects=rejects_path(settings, claim.service, claim.identity),
             spill=settings.state_path / "spill",
-            spool=settings.state_path
-            / "spill"
-            / f".{mark_of(claim.identity, claim.epoch)}.bson{SUFFIX}",
+            spool=settings.state_path / "spill" / f".{mark}.bson{SUFFIX}",
         )
         return {
             "options": options_of(service, settings),
