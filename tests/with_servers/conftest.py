@@ -12,6 +12,7 @@ from tests.servers import MariaDb, MongoDb
 from tests.with_servers.town import Town
 
 PLAN = SamplePlan(learners=120, events=8_000, days=5, quirks=True)
+SMALL_PLAN = SamplePlan(courses=1, learners=60, events=4_000, days=3, quirks=True)
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +39,14 @@ def embedded(
     return installation
 
 
+@pytest.fixture(scope="session")
+def small_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of one course only: for tests that ingest it again and again."""
+    path = tmp_path_factory.mktemp("small")
+    write_package(path, SMALL_PLAN)
+    return path
+
+
 @pytest.fixture(scope="module")
 def ingested(
     tmp_path_factory: pytest.TempPathFactory,
@@ -55,7 +64,7 @@ def ingested(
 
 
 @pytest.fixture
-def town(tmp_path: Path, package: Path) -> Iterator[Town]:
+def town(tmp_path: Path, small_package: Path) -> Iterator[Town]:
     """Servers of the test's own, which it may stop, with nothing ingested yet."""
     folders = [tmp_path / name for name in ("mariadb", "mongodb")]
     for folder in folders:
@@ -63,6 +72,6 @@ def town(tmp_path: Path, package: Path) -> Iterator[Town]:
     mariadb, mongodb = MariaDb(folders[0]), MongoDb(folders[1])
     mariadb.start()
     mongodb.start()
-    yield Town(tmp_path, package, mariadb, mongodb)
+    yield Town(tmp_path, small_package, mariadb, mongodb)
     mariadb.stop()
     mongodb.stop()
