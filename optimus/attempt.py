@@ -219,10 +219,7 @@ class Attempts:
     def _publish(self, claim: Claim, run: FileRun, *, is_sent: bool) -> None:
         if not is_sent:
             self._send_now(claim, run)
-        if run.mysql is not None:
-            run.mysql.publish()
-            for note in run.mysql.notes:
-                run.note(note)
+        self._publish_tables(run)
         stale = set(claim.published) - set(run.lake.relative_paths)
         if not run.rejects.reasons and not run.rejects.repairs:
             run.rejects.final.unlink(missing_ok=True)
@@ -255,10 +252,7 @@ class Attempts:
         try:
             service.derive(run)
             self._queue.reserve(claim, None)
-            if tables is not None:
-                tables.publish()
-                for note in tables.notes:
-                    run.note(note)
+            self._publish_tables(run)
         finally:
             if tables is not None:
                 tables.discard()
@@ -340,6 +334,13 @@ class Attempts:
         return MySqlTables(
             server, mark_of(claim.identity, claim.epoch), lambda: self._origin(claim, None)
         )
+
+    @staticmethod
+    def _publish_tables(run: Run) -> None:
+        if run.mysql is not None:
+            run.mysql.publish()
+            for note in run.mysql.notes:
+                run.note(note)
 
     def _counts(self, claim: Claim, run: Run) -> dict[str, Any]:
         """The ledger of the try, as the queue keeps it."""

@@ -26,9 +26,10 @@ from optimus.outputs.mongo import CollectionOfDelivery, SourceDocuments
 from optimus.outputs.mysql import MySqlTables, SqlTable
 from optimus.outputs.rejects import Reject, RejectsWriter
 from optimus.outputs.staging import Staging
-from optimus.outputs.table import Line, TableOutput
+from optimus.outputs.table import TableOutput
 from optimus.package.files import KEPT_OF_TOO_LONG, LONGEST_LINE, Chunk, DeliveredFile
 from optimus.package.layout import Package, PackageFile
+from optimus.package.tsv import Line
 from optimus.servers import MongoServer
 
 REJECTS_ALWAYS_ALLOWED = 100
@@ -281,8 +282,9 @@ class FileRun(Run):
             BadFileError: MySQL can hold no table like this.
             OutputUnavailableError: the server cannot take it now.
         """
-        in_mysql = self.mysql is not None and not in_the_lake_alone
-        staged = self.mysql.open(table) if self.mysql is not None and in_mysql else None
+        staged = None
+        if self.mysql is not None and not in_the_lake_alone:
+            staged = self.mysql.open(table)
 
         def refused(line: Line, detail: str) -> None:
             number, offset, raw = line

@@ -14,9 +14,7 @@ import pyarrow as pa
 
 from optimus.outputs.lake import LakeFile
 from optimus.outputs.mysql import Refused, StagedTable
-
-Line = tuple[int, int, bytes]
-"""Line number, byte offset, and the line a row was read from."""
+from optimus.package.tsv import Line
 
 Patiently = Callable[[Callable[[], None]], None]
 """Does something, and tells progress while it lasts."""

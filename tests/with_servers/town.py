@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -111,19 +112,13 @@ class Town:
 
     def sources(self, service: str | None = None) -> list[Any]:
         """The queue's rows."""
-        queue = Queue(self.mariadb.server)
-        try:
+        with closing(Queue(self.mariadb.server)) as queue:
             return list(queue.sources(service))
-        finally:
-            queue.close()
 
     def runs(self) -> list[Any]:
         """The queue's history."""
-        queue = Queue(self.mariadb.server)
-        try:
+        with closing(Queue(self.mariadb.server)) as queue:
             return list(queue.runs())
-        finally:
-            queue.close()
 
     def is_done(self, services: Iterable[str]) -> bool:
         """Whether all there is has been ingested."""
