@@ -145,8 +145,7 @@ class MySqlTables:
                     connection.rows_of("SELECT RELEASE_LOCK(%s)", (name,))
 
     def _is_late(self, table: SqlTable) -> bool:
-        held = origin_of(self._session.connection, table.database, table.name)
-        is_late = _is_later(held, self._origin())
+        is_late = self.holds_newer(table, self._origin().get("delivered", ""))
         if is_late:
             self.notes.append(f"{table} stays as it is: it holds a later delivery.")
         return is_late
