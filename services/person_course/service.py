@@ -18,17 +18,17 @@ import duckdb
 import pyarrow as pa
 
 from optimus.outputs.catalog import LakeTables
+from optimus.outputs.courses import Course, find_courses
 from optimus.outputs.csv import export_csv
 from optimus.outputs.mysql import SqlTable
 from optimus.service import MYSQL, DerivedRun, DerivedService
-from optimus.touches import course_touch, events_touch
 from services.person_course.columns import (
     COURSE_PROFILE,
     COURSE_PROFILE_TYPES,
     PERSON_COURSE,
     PERSON_COURSE_TYPES,
 )
-from services.person_course.inputs import Course, find_courses, register_inputs
+from services.person_course.inputs import register_inputs
 
 HERE = Path(__file__).parent
 DATABASE = "Person_Course"
@@ -102,10 +102,7 @@ class PersonCourse(DerivedService):
             courses = [
                 course
                 for course in find_courses(run.catalog, connection)
-                if run.is_touched(
-                    course_touch(course.run.database),
-                    events_touch(course.run.site, course.course_id or ""),
-                )
+                if run.is_touched(*course.touches)
             ]
             run.progress.total = len(courses)
             run.tick()
