@@ -16,6 +16,39 @@ CLICKSTREAM_PREFIX = ""
 # Take only database dumps and courses whose name starts with this.
 DBSTATE_PREFIX = ""
 
+# Folders where deliveries arrive as edX sends them: package zips, .gpg logs.
+DELIVERY_PATHS = []
+
+# Data folder that deliveries are unpacked to; blank: the first of DATA_PATHS.
+PUBLISH_PATH = None
+
+# Group that unpacked files are given to; blank: the daemon's own.
+PUBLISH_GROUP = ""
+
+# Rights of unpacked files, in octal; folders get an x wherever files get an r.
+PUBLISH_MODE = "0640"
+
+# Unpack logs to .log; False keeps them as .log.gz, a tenth of it.
+UNPACK_LOGS = True
+
+# Folder of GnuPG's keys; blank: that of the daemon's user.
+GPG_HOME = None
+
+# File with the passphrase of the key; blank: none, or gpg-agent knows it.
+GPG_PASSPHRASE_FILE = None
+
+# Where deliveries are fetched from, as s3://bucket/prefix.
+S3_SOURCES = []
+
+# URL of another store that speaks S3; blank: Amazon's.
+S3_ENDPOINT = ""
+
+# Seconds between two looks at S3_SOURCES.
+S3_INTERVAL = 3600
+
+# A course whose table loses more than this share of its rows is held back.
+MAX_DROP = 0.2
+
 # Services that do not run, by folder name or original spelling.
 IGNORE_SERVICES = []
 
@@ -81,6 +114,24 @@ MAX_REJECT_SHARE = 0.05
 
 # Certificate statuses that count as certified in person_course.
 CERTIFIED_STATUSES = ["downloadable", "audit_passing"]
+
+# Export all of the contact list each time; False: what changed since the last.
+EMAILCRM_FULL_EXPORT = True
+
+# Course runs that extract_sample makes a small package of, by database name.
+SAMPLE_COURSES = []
+
+# Learners in such a sample.
+SAMPLE_SIZE = 100
+
+# Share of them that earned a certificate; blank: as in the course run.
+SAMPLE_PASSING = None
+
+# Another number draws other learners.
+SAMPLE_SEED = 1
+
+# Secret of 16 characters or more; with it samples hold pseudonyms alone.
+PSEUDONYM_KEY = ""
 
 # A country .mmdb file; else services/ip_to_country/lib/ is looked through.
 GEOIP_COUNTRY_DB = None

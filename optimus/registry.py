@@ -84,6 +84,7 @@ def load_registry(settings: Settings) -> Registry:
         for service in ordered
         if not {service.name.casefold(), service.spelled.casefold()} & ignored
         and (service.in_the_lake or outputs_of(service, settings) != LAKE)
+        and service.is_used(options_of(service, settings))
     ]
     tables = tuple(tables for service in ordered for tables in service.lake_tables)
     others = tuple(service.spelled for service in ordered if service not in running)

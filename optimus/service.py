@@ -84,6 +84,11 @@ class Service(ABC):
     lake_tables: ClassVar[tuple[LakeTables, ...]] = ()
     """The tables that its lake files make."""
 
+    def is_used(self, options: Mapping[str, Any]) -> bool:
+        """Whether its settings leave it anything to do; when not, it does not run."""
+        del options
+        return True
+
     def check(self, options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         """What the operator should know of what the service depends on.
 

@@ -11,7 +11,14 @@ import runpy
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -25,6 +32,8 @@ from optimus.servers import MongoServer, SqlServer
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT_PREFIX = "OPTIMUS_"
+SHORTEST_KEY = 16
+S3_SOURCE = "^s3://[a-z0-9][a-z0-9.-]+(/.*)?$"
 
 WITHOUT_EFFECT = {
     "SYMLINK_ENABLED": "a 'latest' that is a link, a folder or absent is understood by itself",
@@ -39,7 +48,6 @@ WITHOUT_EFFECT = {
         ("FAB_HOSTS", "FAB_GITHUB_URL", "FAB_REMOTE_PATH"),
         "this version is not deployed with Fabric",
     ),
-    "EMAILCRM_FULL_EXPORT": "this version has no email_crm service",
 }
 """Settings of the original that this version knows and does not use, and why."""
 
@@ -81,6 +89,48 @@ class Settings(BaseSettings):
     dbstate_prefix: str = Field(
         default="",
         description="Take only database dumps and courses whose name starts with this.",
+    )
+    delivery_paths: list[RootedPath] = Field(
+        default=[],
+        description="Folders where deliveries arrive as edX sends them: package zips, .gpg logs.",
+    )
+    publish_path: RootedPath | None = Field(
+        default=None,
+        description="Data folder that deliveries are unpacked to; blank: the first of DATA_PATHS.",
+    )
+    publish_group: str = Field(
+        default="", description="Group that unpacked files are given to; blank: the daemon's own."
+    )
+    publish_mode: str = Field(
+        default="0640",
+        pattern="^0?[0-7]{3}$",
+        description="Rights of unpacked files, in octal; folders get an x wherever files get an r.",
+    )
+    unpack_logs: bool = Field(
+        default=True, description="Unpack logs to .log; False keeps them as .log.gz, a tenth of it."
+    )
+    gpg_home: RootedPath | None = Field(
+        default=None, description="Folder of GnuPG's keys; blank: that of the daemon's user."
+    )
+    gpg_passphrase_file: RootedPath | None = Field(
+        default=None,
+        description="File with the passphrase of the key; blank: none, or gpg-agent knows it.",
+    )
+    s3_sources: list[Annotated[str, StringConstraints(pattern=S3_SOURCE)]] = Field(
+        default=[],
+        description="Where deliveries are fetched from, as s3://bucket/prefix.",
+    )
+    s3_endpoint: str = Field(
+        default="", description="URL of another store that speaks S3; blank: Amazon's."
+    )
+    s3_interval: int = Field(
+        default=3600, ge=10, description="Seconds between two looks at S3_SOURCES."
+    )
+    max_drop: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        description="A course whose table loses more than this share of its rows is held back.",
     )
     ignore_services: list[str] = Field(
         default=[], description="Services that do not run, by folder name or original spelling."
@@ -150,6 +200,26 @@ class Settings(BaseSettings):
         default=["downloadable", "audit_passing"],
         description="Certificate statuses that count as certified in person_course.",
     )
+    emailcrm_full_export: bool = Field(
+        default=True,
+        description="Export all of the contact list each time; False: what changed since the last.",
+    )
+    sample_courses: list[str] = Field(
+        default=[],
+        description="Course runs that extract_sample makes a small package of, by database name.",
+    )
+    sample_size: int = Field(default=100, ge=1, description="Learners in such a sample.")
+    sample_passing: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of them that earned a certificate; blank: as in the course run.",
+    )
+    sample_seed: int = Field(default=1, description="Another number draws other learners.")
+    pseudonym_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret of 16 characters or more; with it samples hold pseudonyms alone.",
+    )
     geoip_country_db: RootedPath | None = Field(
         default=None,
         description="A country .mmdb file; else services/ip_to_country/lib/ is looked through.",
@@ -169,6 +239,18 @@ class Settings(BaseSettings):
         except SettingsError as error:
             raise ValueError(str(error)) from error
         return value
+
+    @field_validator("pseudonym_key")
+    @classmethod
+    def _want_a_long_key(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < SHORTEST_KEY:
+            raise ValueError(f"it has fewer than {SHORTEST_KEY} characters and could be guessed")
+        return value
+
+    @property
+    def fetched_path(self) -> Path:
+        """Where deliveries from S3 are kept: a folder like those of DELIVERY_PATHS."""
+        return self.state_path / "fetched"
 
     @property
     def queue_path(self) -> Path:
