@@ -1,12 +1,9 @@
-"""Commands that ask: status, query, rejects, and the one wish that goes with them, retry."""
+"""Commands that ask: status, query, and the one wish that goes with them, retry."""
 
-import base64
 import csv
 import itertools
 import json
-import re
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -16,13 +13,12 @@ import pyarrow as pa
 from rich.console import Console
 from rich.markup import escape
 
-from optimus.attempt import rejects_path
 from optimus.daemon import holder
 from optimus.display import plain_table, table_of_problems, table_of_rows
 from optimus.errors import UsageError
 from optimus.outputs.catalog import Catalog, check_one_select
-from optimus.outputs.rejects import Reject, read_rejects
 from optimus.queue.databases import database_at
+from optimus.queue.reading import counted_sha256
 from optimus.queue.store import Queue
 from optimus.registry import load_registry
 from optimus.settings import Settings
@@ -33,17 +29,7 @@ LIST_TABLES = (
 )
 ROWS_AT_ONCE = 1000
 ROWS_SHOWN = 200
-SHOWN_OF_A_LINE = 500
-MASKS = (
-    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "<e-mail>"),
-    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "<ip>"),
-    (
-        re.compile(r'("[^"]*(?:name|email|body|title|address|ip|text)"\s*:\s*)"(?:[^"\\]|\\.)*"?'),
-        r"\1<masked>",
-    ),
-)
-"""What is hidden of a JSON line unless ``--raw`` is given."""
-LETTER = re.compile(r"[^\W\d_]")
+WHAT_NOW = "The daemon takes them up; without one, run 'once'."
 
 
 def show_status(settings: Settings, out: Console, *, as_json: bool) -> None:
@@ -52,14 +38,14 @@ def show_status(settings: Settings, out: Console, *, as_json: bool) -> None:
     if not database_at(settings.queue_place).exists():
         if as_json:
             services: dict[str, Any] = {service.name: {} for service in registry.services}
-            _print_json({"running": owner, "services": services, "problems": []})
+            print_json({"running": owner, "services": services, "problems": []})
         else:
             out.print("Nothing has been ingested yet: 'once' or 'run' begins.")
         return
     queue = Queue(settings.queue_place)
     states, problems = queue.states(), queue.problems()
     if as_json:
-        _print_json(
+        print_json(
             {
                 "running": owner,
                 "services": {s.name: states.get(s.name, {}) for s in registry.services},
@@ -100,12 +86,14 @@ def show_ledger(settings: Settings, name: str, out: Console, *, as_json: bool) -
     Raises:
         UsageError: there is no such file.
     """
-    rows = [row for row in _queue(settings).sources() if name in row.name]
+    queue = existing_queue(settings)
+    rows = [row for row in queue.sources() if name in row.name]
     if not rows:
         raise UsageError(f"No item is called {name!r}.")
-    ledgers = [_ledger(row) for row in rows]
+    agreed = queue.acceptances()
+    ledgers = [_ledger(row, agreed.get((row.id, counted_sha256(row)))) for row in rows]
     if as_json:
-        _print_json(ledgers)
+        print_json(ledgers)
         return
     for ledger in ledgers:
         for what, value in ledger.items():
@@ -118,8 +106,8 @@ def show_ledger(settings: Settings, name: str, out: Console, *, as_json: bool) -
         out.print()
 
 
-def _ledger(row: Any) -> dict[str, Any]:
-    return {
+def _ledger(row: Any, acceptance: Any) -> dict[str, Any]:
+    ledger = {
         "service": row.service,
         "file": row.name,
         "path": row.path,
@@ -129,6 +117,9 @@ def _ledger(row: Any) -> dict[str, Any]:
         "completed": row.completed_date,
         **row.counts,
     }
+    if acceptance is not None:
+        ledger |= {"accepted": acceptance.reasons, "accepted_on": acceptance.accepted}
+    return ledger
 
 
 def answer_query(settings: Settings, sql: str, out: Console, form: str) -> None:
@@ -181,88 +172,6 @@ def _short(message: str) -> str:
     return message.split("\n\n", 1)[0]
 
 
-def list_rejects(settings: Settings, service: str | None, out: Console, *, as_json: bool) -> None:
-    """Print every file that has rejects or repaired records."""
-    rows = [row for row in _queue(settings).sources(service) if _set_aside(row)]
-    if as_json:
-        _print_json([{"service": r.service, "file": r.name, **_set_aside(r)} for r in rows])
-        return
-    if not rows:
-        out.print("Nothing was set aside.")
-        return
-    table = plain_table()
-    for name in ("service", "file", "lines", "rejects", "reasons"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        counts = row.counts
-        reasons = {**counts.get("reasons", {}), **counts.get("repairs", {})}
-        table.add_row(
-            row.service,
-            escape(row.name),
-            f"{counts.get('lines', 0):,}",
-            f"{counts.get('rejects', 0):,}",
-            ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items())),
-        )
-    out.print(table)
-
-
-def rejects_by_reason(
-    settings: Settings, service: str | None, out: Console, *, as_json: bool
-) -> None:
-    """Print how many records were set aside for each reason, over all files."""
-    counted: Counter[tuple[str, str]] = Counter()
-    for row in _queue(settings).sources(service):
-        for reason, count in row.counts.get("reasons", {}).items():
-            counted[row.service, reason] += count
-    ordered = counted.most_common()
-    if as_json:
-        _print_json([{"service": s, "reason": r, "rejects": n} for (s, r), n in ordered])
-        return
-    rows = [(service_name, reason, f"{count:,}") for (service_name, reason), count in ordered]
-    out.print(table_of_rows(["service", "reason", "rejects"], rows))
-
-
-def show_rejects(  # noqa: PLR0913 - one argument per option of the command
-    settings: Settings,
-    name: str,
-    out: Console,
-    *,
-    reason: str | None,
-    limit: int,
-    masked: bool,
-    as_json: bool,
-) -> None:
-    """Print the rejects of the files whose name contains ``name``.
-
-    Raises:
-        UsageError: no file with rejects has such a name.
-    """
-    found = [
-        (row.name, reject)
-        for row in _queue(settings).sources()
-        if name in row.name
-        for reject in read_rejects(rejects_path(settings, row.service, row.identity))
-        if reason in (None, reject.reason)
-    ]
-    if not found:
-        raise UsageError(f"No rejects in a file called {name!r}; 'rejects list' names the files.")
-    if as_json:
-        _print_json([_as_record(file, reject) for file, reject in found[:limit]])
-        return
-    for file, reject in found[:limit]:
-        kept = "kept after a repair: " if reject.kept else ""
-        out.print(
-            f"{file}, line {reject.line:,}, byte {reject.offset:,}: {kept}{reject.reason}"
-            f"{': ' + reject.detail if reject.detail else ''}",
-            style="bold",
-            markup=False,
-            highlight=False,
-        )
-        out.print(f"    {_text(reject, masked=masked)}", markup=False, highlight=False)
-    if len(found) > limit:
-        out.print(f"{len(found) - limit:,} more; --limit shows them.")
-
-
 def retry_items(
     settings: Settings, service: str | None, name: str | None, out: Console, *, done: bool
 ) -> None:
@@ -273,52 +182,25 @@ def retry_items(
     """
     if done and not (service or name):
         raise UsageError("--done goes with a name or --service: say what to ingest again.")
-    count = _queue(settings).retry(service, name, done=done)
+    count = existing_queue(settings).retry(service, name, done=done)
     if not count:
         raise UsageError("Nothing fits; 'status' lists what there is.")
-    out.print(f"Queued again: {count}. The daemon takes them up; without one, run 'once'.")
+    out.print(f"Queued again: {count}. {WHAT_NOW}")
 
 
-def _queue(settings: Settings) -> Queue:
+def existing_queue(settings: Settings) -> Queue:
+    """The queue, if something was ever ingested.
+
+    Raises:
+        UsageError: there is none.
+    """
     if not database_at(settings.queue_place).exists():
         raise UsageError("There is no queue yet: run 'once' or 'run' first.")
     return Queue(settings.queue_place)
 
 
-def _set_aside(row: Any) -> dict[str, Any]:
-    return {name: row.counts[name] for name in ("reasons", "repairs") if row.counts.get(name)}
-
-
-def _as_record(file: str, reject: Reject) -> dict[str, Any]:
-    return {
-        "file": file,
-        "line": reject.line,
-        "offset": reject.offset,
-        "reason": reject.reason,
-        "detail": reject.detail,
-        "kept": reject.kept,
-        "raw_base64": base64.b64encode(reject.raw).decode(),
-    }
-
-
-def _masked(text: str) -> str:
-    """Hide learners' data: by key in JSON; in a table row nobody knows which cell is a name."""
-    if "{" not in text:
-        return LETTER.sub("x", text)
-    for expression, mask in MASKS:
-        text = expression.sub(mask, text)
-    return text
-
-
-def _text(reject: Reject, *, masked: bool) -> str:
-    text = reject.raw[: 4 * SHOWN_OF_A_LINE].decode("utf-8", "replace")
-    if masked:
-        text = _masked(text)
-    cut = " …" if len(text) > SHOWN_OF_A_LINE or len(reject.raw) > 4 * SHOWN_OF_A_LINE else ""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text[:SHOWN_OF_A_LINE]) + cut
-
-
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """Print JSON for a script, and nothing else."""
     sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
 
 

@@ -22,10 +22,11 @@ from optimus.outputs.lake import LakeWriter, footer
 from optimus.outputs.mysql import MySqlTables
 from optimus.outputs.rejects import RejectsWriter
 from optimus.outputs.staging import SUFFIX, Staging, make_folder
+from optimus.package.edits import Edits
 from optimus.package.files import DeliveredFile, hash_file
 from optimus.package.layout import PackageFile
 from optimus.queue.databases import Hold
-from optimus.queue.records import SENDERS_OWN, Changes, Claim, Result
+from optimus.queue.records import SENDERS_OWN, TOO_MANY_REJECTS, Changes, Claim, Result
 from optimus.queue.store import Queue
 from optimus.registry import LAKE, Registry, options_of, outputs_of, stamp_of
 from optimus.service import (
@@ -35,6 +36,7 @@ from optimus.service import (
     DerivedService,
     FileRun,
     FileService,
+    PeriodicService,
     Place,
     Progress,
     Run,
@@ -89,6 +91,8 @@ class Attempts:
             self._try_file(claim, service, world)
         elif isinstance(service, DerivedService):
             self._try_derived(claim, service, world)
+        elif isinstance(service, PeriodicService):
+            self._try_periodic(claim, service, world)
 
     # -- files -------------------------------------------------------------------------------
 
@@ -110,6 +114,7 @@ class Attempts:
             file=file,
             delivered=delivered,
             mysql=tables,
+            edits=Edits(self._queue.edits(claim.source_id)),
         )
         try:
             run.progress.total = delivered.bytes_total if delivered else 0
@@ -136,12 +141,13 @@ class Attempts:
 
     def _end_file(self, claim: Claim, service: FileService, run: FileRun, hold: Hold) -> None:
         run.rejects.close()
+        run.tell_edits()
         delivered = run.delivered
         try:
-            run.check_ledger(self._settings.max_reject_share)
+            run.check_ledger(self._settings.max_reject_share, self._accepted(claim, delivered))
         except BadFileError as error:
             self._publish_rejects_alone(claim, run)
-            self._queue.reject(claim, "too_many_rejects", str(error), self._counts(claim, run))
+            self._queue.reject(claim, TOO_MANY_REJECTS, str(error), self._counts(claim, run))
             return
         content = self._content(claim, service, run)
         # This may take long, and hurts nobody: each source has documents of its own.
@@ -162,8 +168,16 @@ class Attempts:
                     touches=sorted(run.touches),
                     published=run.lake.relative_paths,
                     message=None if twin is None else f"The same content as {twin}, which counts.",
+                    stale_edits=run.edits.stale,
                 ),
             )
+
+    def _accepted(self, claim: Claim, delivered: DeliveredFile | None) -> dict[str, int]:
+        """How many rejects of each reason an operator has agreed to, of exactly these bytes."""
+        if delivered is None:
+            return {}
+        found = self._queue.acceptances(claim.source_id).get((claim.source_id, delivered.sha256))
+        return dict(found.reasons) if found else {}
 
     @contextmanager
     def _only_one_publishes(self, service: FileService, hold: Hold) -> Iterator[None]:
@@ -277,7 +291,17 @@ class Attempts:
         paths = [self._settings.lake_path / path for path in dict.fromkeys(changes.published)]
         return tuple(path for path in paths if path.is_file())
 
-    # -- both --------------------------------------------------------------------------------
+    # -- periodic ----------------------------------------------------------------------------
+
+    def _try_periodic(self, claim: Claim, service: PeriodicService, world: World) -> None:
+        run = Run(**self._common(claim, service, world))
+        service.look(run)
+        self._queue.reserve(claim, None)
+        run.staging.publish()
+        counts = self._counts(claim, run)
+        self._queue.commit(claim, Result(counts=counts, notes=run.notes))
+
+    # -- all ---------------------------------------------------------------------------------
 
     def _common(
         self,
@@ -295,6 +319,8 @@ class Attempts:
             rejects=rejects_path(settings, claim.service, claim.identity),
             spill=settings.state_path / "spill",
             spool=settings.state_path / "spill" / f".{mark}.bson{SUFFIX}",
+            package=settings.publish_folder,
+            fetched=settings.fetched_path,
         )
         return {
             "options": options_of(service, settings),
@@ -348,6 +374,7 @@ class Attempts:
         delivered = getattr(run, "delivered", None)
         if delivered is not None:
             counts |= {"bytes": delivered.bytes_total, "content_bytes": delivered.content_bytes}
+            counts["sha256"] = delivered.sha256
         if run.rejects.reasons:
             counts["reasons"] = dict(run.rejects.reasons)
         if run.rejects.repairs:

@@ -24,11 +24,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-rejects_app = typer.Typer(help="Look at the lines that were set aside.", no_args_is_help=True)
+rejects_app = typer.Typer(
+    help="Look at the lines that were set aside; mend them, or agree to it.", no_args_is_help=True
+)
 app.add_typer(rejects_app, name="rejects")
+packages_app = typer.Typer(help="Look at database packages: what they hold, and what changed.")
+app.add_typer(packages_app, name="packages")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 ServiceName = Annotated[str | None, typer.Option(help="Only this service.")]
+FileName = Annotated[str, typer.Argument(help="Name of a file, or a part of it.")]
+Reason = Annotated[str | None, typer.Option(help="Only rejects of this reason.")]
+WithAccepted = Annotated[bool, typer.Option("--all", help="Also those that were accepted.")]
 
 WIDTH_OF_A_FILE = 200
 """Columns when the output goes into a file or a pipe: nothing needs to be folded there."""
@@ -89,9 +96,13 @@ def run() -> None:
 @app.command()
 def once() -> None:
     """Look through the data folders, ingest all that can be, and exit."""
+    from optimus.packaging import tell_of_missing_days
     from optimus.running import run_once
 
-    raise typer.Exit(run_once(chosen.settings(), out))
+    settings = chosen.settings()
+    code = run_once(settings, out)
+    tell_of_missing_days(settings, out)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -103,9 +114,14 @@ def status(
 ) -> None:
     """Say what is waiting, running, done and failed; with a name, the ledger of these files."""
     from optimus.asking import show_ledger, show_status
+    from optimus.packaging import tell_of_missing_days, tell_what_is_held_back
 
     if name is None:
-        show_status(chosen.settings(), out, as_json=as_json)
+        settings = chosen.settings()
+        show_status(settings, out, as_json=as_json)
+        if not as_json:
+            tell_what_is_held_back(settings, out)
+            tell_of_missing_days(settings, out)
     else:
         show_ledger(chosen.settings(), name, out, as_json=as_json)
 
@@ -162,7 +178,9 @@ def demo() -> None:
 def retry(
     name: Annotated[str | None, typer.Argument(help="Only items whose name contains this.")] = None,
     service: ServiceName = None,
-    done: Annotated[bool, typer.Option("--done", help="Also ingest again what is done.")] = False,
+    done: Annotated[
+        bool, typer.Option("--done", "--again", help="Also do again what is done.")
+    ] = False,
 ) -> None:
     """Queue failed items again, as if they had never been tried."""
     from optimus.asking import retry_items
@@ -203,32 +221,115 @@ def import_legacy(
 
 
 @rejects_app.command("list")
-def rejects_list(service: ServiceName = None, as_json: AsJson = False) -> None:
-    """List the files that have rejects, and how many."""
-    from optimus.asking import list_rejects
+def rejects_list(
+    service: ServiceName = None, with_accepted: WithAccepted = False, as_json: AsJson = False
+) -> None:
+    """List the files that have rejects nobody has accepted, and how many."""
+    from optimus.rejecting import Choice, list_rejects
 
-    list_rejects(chosen.settings(), service, out, as_json=as_json)
+    choice = Choice(service=service)
+    list_rejects(chosen.settings(), choice, out, with_accepted=with_accepted, as_json=as_json)
 
 
 @rejects_app.command("by-reason")
-def rejects_by_reason(service: ServiceName = None, as_json: AsJson = False) -> None:
+def rejects_by_reason(
+    service: ServiceName = None, with_accepted: WithAccepted = False, as_json: AsJson = False
+) -> None:
     """Count the rejects by reason."""
-    from optimus.asking import rejects_by_reason as answer
+    from optimus.rejecting import Choice
+    from optimus.rejecting import rejects_by_reason as answer
 
-    answer(chosen.settings(), service, out, as_json=as_json)
+    choice = Choice(service=service)
+    answer(chosen.settings(), choice, out, with_accepted=with_accepted, as_json=as_json)
 
 
 @rejects_app.command("show")
 def rejects_show(
-    name: Annotated[str, typer.Argument(help="Name of a file, or a part of it.")],
-    reason: Annotated[str | None, typer.Option(help="Only rejects of this reason.")] = None,
+    name: FileName,
+    service: ServiceName = None,
+    reason: Reason = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     raw: Annotated[bool, typer.Option(help="Do not mask addresses and names.")] = False,
+    save: Annotated[
+        Path | None, typer.Option(help="Write all of them, unmasked, into a new file to edit.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show rejected lines: file, line number, reason, text."""
-    from optimus.asking import show_rejects
+    from optimus.rejecting import Choice, show_rejects
+    from optimus.replaying import save_rejects
 
-    show_rejects(
-        chosen.settings(), name, out, reason=reason, limit=limit, masked=not raw, as_json=as_json
-    )
+    settings, choice = chosen.settings(), Choice(name, service, reason)
+    if save is None:
+        show_rejects(settings, choice, out, limit=limit, masked=not raw, as_json=as_json)
+    else:
+        save_rejects(settings, choice, out, save)
+
+
+@rejects_app.command("replay")
+def rejects_replay(
+    name: FileName,
+    service: ServiceName = None,
+    reason: Reason = None,
+    lines: Annotated[
+        Path | None, typer.Option(help="An edited copy of the rejects, of 'show --save'.")
+    ] = None,
+) -> None:
+    """Ingest files again, so that each line that was set aside gets another chance."""
+    from optimus.rejecting import Choice
+    from optimus.replaying import replay_rejects
+
+    replay_rejects(chosen.settings(), Choice(name, service, reason), out, lines)
+
+
+@rejects_app.command("accept")
+def rejects_accept(name: FileName, service: ServiceName = None, reason: Reason = None) -> None:
+    """Agree that rejects stay out; a file that failed for too many of them is ingested."""
+    from optimus.rejecting import Choice, accept_rejects
+
+    accept_rejects(chosen.settings(), Choice(name, service, reason), out)
+
+
+@packages_app.callback(invoke_without_command=True)
+def packages(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the database packages: course runs, rows, what edX could not make, what is held back."""
+    from optimus.packaging import show_packages
+
+    if context.invoked_subcommand is None:
+        show_packages(chosen.settings(), out, as_json=as_json)
+
+
+@packages_app.command("diff")
+def packages_diff(
+    before: Annotated[
+        str | None, typer.Argument(help="Date of a package, or its folder; default: the last two.")
+    ] = None,
+    after: Annotated[str | None, typer.Argument(help="The same, of the later one.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also what has not changed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say how two packages differ: courses, tables, columns, rows."""
+    from optimus.packaging import show_diff
+
+    show_diff(chosen.settings(), before, after, out, everything=everything, as_json=as_json)
+
+
+@packages_app.command("accept")
+def packages_accept(
+    course: Annotated[
+        str | None, typer.Option(help="The course run, such as RiverU-Bees101-2016_T1.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that is held back.")] = False,
+) -> None:
+    """Let course runs in that are held back because a table has lost many rows."""
+    from optimus.packaging import accept_courses
+
+    accept_courses(chosen.settings(), course, out, everything=everything)
+
+
+@app.command()
+def days(as_json: AsJson = False) -> None:
+    """Show which days have a tracking log, and which have none."""
+    from optimus.packaging import show_days
+
+    show_days(chosen.settings(), out, as_json=as_json)

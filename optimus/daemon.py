@@ -19,7 +19,7 @@ from watchdog.observers.api import BaseObserver
 from optimus.api.app import create_app
 from optimus.attempt import mark_of
 from optimus.errors import AlreadyRunningError, SettingsError
-from optimus.outputs.staging import make_folder, sweep
+from optimus.outputs.staging import INCOMING, make_folder, sweep
 from optimus.queue.reading import QueueReader
 from optimus.scheduler import Scheduler, Wishes, owner_of
 from optimus.settings import Settings
@@ -77,7 +77,13 @@ def sweep_leftovers(settings: Settings, queue: QueueReader) -> None:
         for row in queue.sources(states=["running"])
         if not str(row.owner).startswith(ours)
     ]
-    folders = (settings.lake_path, settings.export_path, settings.www_path, settings.state_path)
+    folders = (
+        settings.lake_path,
+        settings.export_path,
+        settings.www_path,
+        settings.state_path,
+        settings.publish_folder / INCOMING,
+    )
     removed = sweep((folder for folder in folders if folder.is_dir()), at_work)
     if removed:
         log.warning("%d unfinished files of interrupted tries were removed", removed)
@@ -144,13 +150,13 @@ class _AskForScan(FileSystemEventHandler):
         self._wishes = wishes
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in WATCHED_EVENTS:
+        if event.event_type in WATCHED_EVENTS and INCOMING not in Path(str(event.src_path)).parts:
             self._wishes.scan.set()
 
 
 def _watch(settings: Settings, wishes: Wishes) -> list[BaseObserver]:
     observers: list[BaseObserver] = []
-    for root in settings.data_paths:
+    for root in (*settings.data_paths, *settings.delivery_paths):
         if root.is_dir():
             observer = Observer()
             observer.schedule(_AskForScan(wishes), str(root), recursive=True)

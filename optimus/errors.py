@@ -2,7 +2,7 @@
 
 An error names the thing, the reason and the remedy. Its class also says
 whether trying again helps (``retryable``), which exit code tells it (``exit_code``), and by which
-word the queue knows it (``reason``).
+word the queue knows it (``reason``). ``retry_after`` is in seconds.
 """
 
 
@@ -10,6 +10,7 @@ class OptimusError(Exception):
     """Something the operator can understand and mend."""
 
     retryable = False
+    retry_after = 15.0
     exit_code = 1
     reason = "failed"
 
@@ -57,10 +58,27 @@ class FileChangedError(OptimusError):
     reason = "changed"
 
 
+class KeyUnavailableError(OptimusError):
+    """A delivery cannot be decrypted with the keys and the passphrase that are there."""
+
+    retryable = True
+    retry_after = 300.0
+    reason = "key"
+
+
+class SourceUnavailableError(OptimusError):
+    """A store that deliveries are fetched from does not answer, or not now."""
+
+    retryable = True
+    exit_code = 3
+    reason = "unavailable"
+
+
 class OutputUnavailableError(OptimusError):
     """An output cannot take what is written now: no space, no permission, no server."""
 
     retryable = True
+    retry_after = 2.0
     exit_code = 3
     reason = "unavailable"
 

@@ -11,7 +11,14 @@ from typing import Any
 
 from optimus.errors import ServiceDefinitionError
 from optimus.outputs.catalog import LakeTables
-from optimus.service import MONGODB, MYSQL, DerivedService, FileService, Service
+from optimus.service import (
+    MONGODB,
+    MYSQL,
+    DerivedService,
+    FileService,
+    PeriodicService,
+    Service,
+)
 from optimus.settings import ROOT, Settings
 
 SERVICES_FOLDER = ROOT / "services"
@@ -105,12 +112,12 @@ def _load(folder: Path) -> Service:
     classes = [
         found
         for _, found in inspect.getmembers(module, inspect.isclass)
-        if issubclass(found, FileService | DerivedService) and found.__module__ == module.__name__
+        if issubclass(found, FileService | DerivedService | PeriodicService)
+        and found.__module__ == module.__name__
     ]
     if len(classes) != 1:
         raise ServiceDefinitionError(
-            f"services/{folder.name}/service.py must define one FileService or DerivedService; "
-            f"it defines {len(classes)}."
+            f"services/{folder.name}/service.py must define one service; it defines {len(classes)}."
         )
     for attribute in ("name", "spelled", "title"):
         if not isinstance(getattr(classes[0], attribute, None), str):

@@ -12,18 +12,19 @@ from contextlib import contextmanager
 
 from optimus.errors import OptimusError, OutputUnavailableError
 from optimus.pool import Pool
-from optimus.queue.records import Claim, Observed
+from optimus.queue.records import WAITING, Claim, Observed
 from optimus.queue.store import LEASE_SECONDS, Queue
-from optimus.registry import Registry, stamp_of
+from optimus.registry import Registry, options_of, stamp_of
 from optimus.scanner import Scan, scan
-from optimus.service import DerivedService, Service
+from optimus.service import DerivedService, PeriodicService, Service
 from optimus.settings import Settings
 
 log = logging.getLogger(__name__)
 
 DERIVED_ITEM = "all courses"
 """Name of the one item that a derived service has."""
-WAITING = ("queued", "running")
+PERIODIC_ITEM = "all sources"
+"""Name of the one item that a periodic service has."""
 PATIENCE = 20.0
 LONGEST_WAIT = 0.5
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -159,6 +160,9 @@ class Scheduler:
         self._scan_interval = float(settings.scan_interval)
         self._changed = True
         self._next_look = 0.0
+        self._last_scan = float("-inf")
+        self._is_fed = False
+        self._look = ""
         self._no_expiry_before = 0.0
         self._patience = math.inf
         self._told = queue.last_run_id()
@@ -166,13 +170,10 @@ class Scheduler:
     def run_for_ever(self) -> None:
         """The daemon's loop: until ``wishes.stop``."""
         self._patiently(self._start)
-        last_scan = float("-inf")
         while not self.wishes.stop.is_set():
             self.wishes.turn()
-            # A copy of many files brings an event each: they share one scan a second.
-            wait = SECONDS_BETWEEN_SCANS if self.wishes.scan.is_set() else self._scan_interval
-            if time.monotonic() - last_scan >= wait and self._patiently(self._scan):
-                last_scan = time.monotonic()
+            if self._is_time_to_scan():
+                self._patiently(self._scan)
             self._patiently(self._turn)
         self.pool.stop(self.settings.stop_timeout)
 
@@ -188,13 +189,16 @@ class Scheduler:
         self._settle = 0.0
         self._patience = PATIENCE_WITH_A_SERVER
         self._start()
+        self._look = f"once {self.queue.now()}"
         self._scan()
         is_over = False
 
         def turn() -> None:
             nonlocal is_over
+            if self._is_fed and (self._is_time_to_scan() or not self.pool.running):
+                self._scan()
             self._hand_out()
-            is_over = not self.pool.running and not self._worth_waiting()
+            is_over = not (self.pool.running or self._is_fed or self._worth_waiting())
             if not is_over:
                 self._wait()
                 look(self)
@@ -207,6 +211,13 @@ class Scheduler:
     def _turn(self) -> None:
         self._hand_out()
         self._wait()
+
+    def _is_time_to_scan(self) -> bool:
+        """Whether the last scan is long enough ago for one that somebody asks for, or for any."""
+        # A copy of many files brings an event each: they share one scan a second.
+        is_asked_for = self.wishes.scan.is_set() or self._is_fed
+        wait = SECONDS_BETWEEN_SCANS if is_asked_for else self._scan_interval
+        return time.monotonic() - self._last_scan >= wait
 
     def _patiently(self, action: Callable[[], None]) -> bool:
         """Do something with the queue; when it does not answer, say so and wait a little.
@@ -241,6 +252,7 @@ class Scheduler:
         ended = self.pool.poll(LONGEST_WAIT)
         for word in ended:
             self.outages.ended(word.claim.service, word.reason)
+            self._is_fed |= self.registry[word.claim.service].feeds_the_package
         if not ended:
             return
         self._changed = True
@@ -266,11 +278,15 @@ class Scheduler:
         self._changed = True
         try:
             with self.wishes.scanning():
+                self._queue_periodic()
                 found = scan(self.settings, self.registry, self.queue, self._settle)
         except OutputUnavailableError:
             raise
         except (OptimusError, OSError):
             log.exception("the scan of the data folders failed")
+            found = None
+        self._last_scan, self._is_fed = time.monotonic(), False
+        if found is None:
             return
         before = set(self.last_scan.remarks) if self.last_scan else set()
         for remark in found.remarks:
@@ -316,7 +332,15 @@ class Scheduler:
             for service in self.registry.services
             if (states.get(service.name, {}).get("queued"))
             and at_rest(self.registry.all_needs(service), states)
+            and not (service.needs and self._is_growing(states))
         ]
+
+    def _is_growing(self, states: Mapping[str, Mapping[str, int]]) -> bool:
+        """Whether more files are on their way at this moment: soon there is more to derive from."""
+        return self._is_fed or any(
+            service.feeds_the_package and states.get(service.name, {}).get("running")
+            for service in self.registry.services
+        )
 
     def _queue_derived(self) -> None:
         """Queue each derived service whose needs have news and are at rest."""
@@ -331,6 +355,20 @@ class Scheduler:
                     kind="derived",
                     name=DERIVED_ITEM,
                     fingerprint=f"{newest}|{stamp_of(service, self.settings)}"[:255],
+                )
+                self.queue.observe([item])
+
+    def _queue_periodic(self) -> None:
+        """Queue each periodic service whose time has come."""
+        for service in self.registry.services:
+            if isinstance(service, PeriodicService):
+                interval = options_of(service, self.settings)[service.interval]
+                item = Observed(
+                    service=service.name,
+                    spelled=service.spelled,
+                    kind="periodic",
+                    name=PERIODIC_ITEM,
+                    fingerprint=self._look or str(self.queue.now() // interval),
                 )
                 self.queue.observe([item])
 

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -27,7 +27,9 @@ from optimus.outputs.mysql import MySqlTables, SqlTable
 from optimus.outputs.rejects import Reject, RejectsWriter
 from optimus.outputs.staging import Staging
 from optimus.outputs.table import TableOutput
+from optimus.package.edits import Edits
 from optimus.package.files import KEPT_OF_TOO_LONG, LONGEST_LINE, Chunk, DeliveredFile
+from optimus.package.inventory import CourseOnSite
 from optimus.package.layout import Package, PackageFile
 from optimus.package.tsv import Line
 from optimus.servers import MongoServer
@@ -83,6 +85,8 @@ class Service(ABC):
     """Whether it has anything to do when none of its servers is in use."""
     lake_tables: ClassVar[tuple[LakeTables, ...]] = ()
     """The tables that its lake files make."""
+    feeds_the_package: ClassVar[bool] = False
+    """Whether what it does lets other services find more files: then a scan follows."""
 
     def is_used(self, options: Mapping[str, Any]) -> bool:
         """Whether its settings leave it anything to do; when not, it does not run."""
@@ -118,6 +122,32 @@ class FileService(Service):
         """
 
 
+class InspectingService(FileService):
+    """A service that looks at packages before any other is given their files."""
+
+    feeds_the_package = True
+
+    @abstractmethod
+    def held_back(self, lake: Path, file: PackageFile) -> Mapping[CourseOnSite, str]:
+        """Which course runs no other service may have yet, and a sentence why.
+
+        Args:
+            lake: the lake, where its own looks have left word.
+            file: a package it has looked at.
+        """
+
+
+class PeriodicService(Service):
+    """A service that looks at something outside from time to time."""
+
+    interval: ClassVar[str]
+    """Name of the setting that holds the seconds between two looks; one of ``options``."""
+
+    @abstractmethod
+    def look(self, run: "Run") -> None:
+        """Look, and do what there is to do."""
+
+
 class DerivedService(Service):
     """A service that works on what other services have written."""
 
@@ -142,6 +172,8 @@ class Place:
         rejects: the rejects file of the source.
         spill: folder for temporary files of queries.
         spool: temporary file of what is on its way to a server.
+        package: the data folder that deliveries are unpacked to.
+        fetched: folder of deliveries from elsewhere.
     """
 
     lake: Path
@@ -150,6 +182,8 @@ class Place:
     rejects: Path
     spill: Path
     spool: Path
+    package: Path
+    fetched: Path
 
 
 @dataclass
@@ -267,11 +301,13 @@ class FileRun(Run):
         file: what is ingested.
         delivered: the open file; None for a folder.
         documents: what MongoDB is about to be given.
+        edits: lines that an operator has edited; ``chunks`` puts them in place.
     """
 
     file: PackageFile = field(kw_only=True)
     delivered: DeliveredFile | None = None
     documents: list[Documents] = field(default_factory=list)
+    edits: Edits = field(default_factory=Edits)
 
     def open_table(
         self, relative: str, table: SqlTable, *, in_the_lake_alone: bool = False
@@ -318,7 +354,7 @@ class FileRun(Run):
         """The file's lines. Progress, and the wish to stop, are seen to in between."""
         delivered = self._open()
         for chunk in delivered.chunks(longest):
-            yield chunk
+            yield from self.edits.apply(chunk)
             self.tick(delivered.bytes_read)
 
     def chunks_again(self, longest: int = LONGEST_LINE) -> Iterator[Chunk]:
@@ -326,7 +362,7 @@ class FileRun(Run):
         again = DeliveredFile(self.file.path)
         try:
             for chunk in again.chunks(longest):
-                yield chunk
+                yield from self.edits.apply(chunk)
                 self.tick()
         finally:
             again.close()
@@ -351,17 +387,30 @@ class FileRun(Run):
 
     def reject(self, line: int, offset: int, reason: str, detail: str, raw: bytes) -> None:
         """Set one record aside, with its place, its reason and its bytes."""
-        self.rejects.add(Reject(line, offset, reason, detail, raw[:KEPT_OF_TOO_LONG]))
+        self._note_down(Reject(line, offset, reason, detail, raw))
 
     def repair(self, line: int, offset: int, reason: str, raw: bytes) -> None:
         """Note a record that was kept although a part of it could not be used."""
-        self.rejects.add(Reject(line, offset, reason, "", raw[:KEPT_OF_TOO_LONG], kept=True))
+        self._note_down(Reject(line, offset, reason, "", raw, kept=True))
 
-    def check_ledger(self, max_reject_share: float) -> None:
+    def _note_down(self, record: Reject) -> None:
+        self.rejects.add(
+            replace(
+                record,
+                raw=record.raw[:KEPT_OF_TOO_LONG],
+                delivered_sha256=self.edits.delivered_sha256(record.line),
+            )
+        )
+
+    def check_ledger(self, max_reject_share: float, accepted: Mapping[str, int]) -> None:
         """Every line is a row or a reject, and the rejects are not too many.
 
+        Args:
+            max_reject_share: how many of the lines may be rejects.
+            accepted: how many rejects of each reason an operator has agreed to.
+
         Raises:
-            BadFileError: too many rejects.
+            BadFileError: too many rejects that nobody has agreed to.
             LedgerError: the counts do not add up: a defect of the service.
         """
         self.counts["rejects"] = self.rejects.count
@@ -371,12 +420,23 @@ class FileRun(Run):
                 f"{self.file.path.name}: {lines:,} lines are not {rows:,} rows + "
                 f"{rejects:,} rejects. Nothing is published; please report this."
             )
-        if rejects > max(REJECTS_ALWAYS_ALLOWED, max_reject_share * lines):
-            often = [f"{reason} {n:,}" for reason, n in self.rejects.reasons.most_common(3)]
+        unaccepted = self.rejects.reasons - Counter(accepted)
+        if unaccepted.total() > max(REJECTS_ALWAYS_ALLOWED, max_reject_share * lines):
+            often = [f"{reason} {n:,}" for reason, n in unaccepted.most_common(3)]
             raise BadFileError(
-                f"{self.file.path.name}: {rejects:,} of {lines:,} lines would be set aside "
-                f"({', '.join(often)}). Look at them with 'rejects show'; raise "
-                "MAX_REJECT_SHARE and 'retry' to take the rest of the file."
+                f"{self.file.path.name}: {unaccepted.total():,} of {lines:,} lines would be set "
+                f"aside ({', '.join(often)}). Look at them with 'rejects show'; 'rejects accept' "
+                "takes the rest of the file."
+            )
+
+    def tell_edits(self) -> None:
+        """After the last line: say how many lines were edited, and which edits are void."""
+        if self.edits.count:
+            self.counts["edited"] = self.edits.count
+        if self.edits.stale:
+            self.note(
+                f"Edited lines that are no longer what was edited: {len(self.edits.stale):,}. They "
+                "were taken as delivered; their edits are gone."
             )
 
 

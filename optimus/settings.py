@@ -248,6 +248,11 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def publish_folder(self) -> Path:
+        """The data folder that deliveries are unpacked to."""
+        return self.publish_path or self.data_paths[0]
+
+    @property
     def fetched_path(self) -> Path:
         """Where deliveries from S3 are kept: a folder like those of DELIVERY_PATHS."""
         return self.state_path / "fetched"

@@ -33,10 +33,6 @@ from optimus.settings import Settings
 
 log = logging.getLogger(__name__)
 
-OUTAGE_DELAY = 2.0
-"""Seconds; while an output is away, the scheduler lets its whole service rest for longer."""
-CHANGE_DELAY = 15.0
-"""Seconds that a file gets that changed while it was read."""
 TRIES_TO_TELL = 60
 SECONDS_BETWEEN_TRIES_TO_TELL = 5.0
 SECONDS_BETWEEN_REPORTS = 0.2
@@ -96,12 +92,11 @@ class Worker:
             case StopRequested():
                 reason, sentence, delay = "stopped", "Stopped by the operator.", 0.0
             case OSError():
-                reason, delay = OutputUnavailableError.reason, OUTAGE_DELAY
+                reason, delay = OutputUnavailableError.reason, OutputUnavailableError.retry_after
                 sentence = _os_sentence(claim, error)
             case OptimusError():
                 sentence = str(error) if name in str(error) else f"{name}: {error}"
-                is_away = isinstance(error, OutputUnavailableError)
-                reason, delay = error.reason, OUTAGE_DELAY if is_away else CHANGE_DELAY
+                reason, delay = error.reason, error.retry_after
                 if not error.retryable:
                     return reason, lambda: queue.reject(claim, reason, sentence)
             case _:

@@ -11,7 +11,6 @@ from typing import Any
 from optimus.outputs.catalog import Catalog
 from optimus.queue.store import Queue
 from optimus.registry import SERVICES_FOLDER, load_registry
-from optimus.scanner import scan
 from optimus.scheduler import Scheduler
 from optimus.settings import FixedSettings
 from optimus.worker import Worker
@@ -64,17 +63,22 @@ class House:
         Returns:
             How many items were worked on.
         """
-        scan(self.settings, self.registry, self.queue, settle_seconds=0)
         scheduler = Scheduler(self.settings, self.registry, self.queue)
+        scheduler._settle, scheduler._look = 0, f"house {self.queue.now()}"
         worker = Worker(self.settings, self.registry, self.queue)
         items = 0
+        scheduler._scan()
         while True:
             scheduler._queue_derived()
             claim = scheduler._claim()
-            if claim is None:
+            if claim is not None:
+                worker.do(claim, lambda progress: True)
+                items += 1
+                scheduler._is_fed |= self.registry[claim.service].feeds_the_package
+            elif scheduler._is_fed:
+                scheduler._scan()
+            else:
                 return items
-            worker.do(claim, lambda progress: True)
-            items += 1
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a statement over the lake; moments are aware datetimes in UTC."""

@@ -31,15 +31,18 @@ def export_csv(
     """
     names, rows = table
     latest = folder / "latest" / f"{name}.csv"
-    staged = staging.path_for(latest)
+    # The file with the time comes first: if only one of the two appears, the next try sees by
+    # ``latest`` that it must write again.
+    stamped = folder / f"{name}_{made.strftime(STAMP)}.csv"
+    staged = staging.path_for(stamped)
     with staged.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(names)
         writer.writerows([_cell(value) for value in row] for row in rows)
     if latest.is_file() and filecmp.cmp(latest, staged, shallow=False):
-        staging.drop(latest)
+        staging.drop(stamped)
     else:
-        staging.copy(latest, folder / f"{name}_{made.strftime(STAMP)}.csv")
+        staging.copy(stamped, latest)
 
 
 def _cell(value: Any) -> Any:

@@ -5,7 +5,6 @@ its source is ingested again, so it always tells of the content that is in the o
 """
 
 import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import IO
 import orjson
 
 from optimus.outputs.staging import Staging
+from optimus.package.edits import sha256_of
 
 REPAIRS_KEPT = 1000
 
@@ -30,6 +30,7 @@ class Reject:
         detail: what a person needs besides the code.
         raw: its bytes (of an overlong line the beginning).
         kept: the record is in the outputs; only a part of it could not be used.
+        delivered_sha256: hash of the delivered line, where ``raw`` is an edit of it.
     """
 
     line: int
@@ -38,6 +39,12 @@ class Reject:
     detail: str
     raw: bytes
     kept: bool = False
+    delivered_sha256: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the line as delivered: an edit names it."""
+        return self.delivered_sha256 or sha256_of(self.raw)
 
 
 class RejectsWriter:
@@ -71,7 +78,8 @@ class RejectsWriter:
                     "reason": reject.reason,
                     "detail": reject.detail,
                     "kept": reject.kept,
-                    "sha256": hashlib.sha256(reject.raw).hexdigest(),
+                    "sha256": reject.sha256,
+                    "edited": reject.delivered_sha256 is not None,
                     "raw": base64.b64encode(reject.raw).decode(),
                 }
             )
@@ -98,4 +106,5 @@ def read_rejects(path: Path) -> Iterator[Reject]:
                 detail=record["detail"],
                 raw=base64.b64decode(record["raw"]),
                 kept=record["kept"],
+                delivered_sha256=record["sha256"] if record.get("edited") else None,
             )

@@ -1,16 +1,22 @@
-r"""The bytes of one row of a ``.sql`` file, taken apart into cells and back into what was meant.
+r"""The bytes of one row of a ``.sql`` file, taken apart into cells; and cells, written as text.
 
 A backslash belongs to the byte after it. So a TAB after a backslash is data, and ``\\n`` is a
 backslash and an n, never a line end.
 """
 
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from optimus.errors import BadRecordError
 
 NULL = b"NULL"
 
+Value = str | int | float | datetime | None
+"""What a cell can mean; moments are aware."""
+
+_WRITTEN_AS = str.maketrans({"\\": r"\\", "\r": r"\r", "\t": r"\t", "\n": r"\n", "\0": r"\0"})
 _ESCAPES: tuple[tuple[bytes, bytes], ...] = (
     (rb"\n", b"\n"),
     (rb"\t", b"\t"),
@@ -125,3 +131,19 @@ def read_bytes_literal(raw: bytes) -> bytes:
 def _literal_byte(match: re.Match[bytes]) -> bytes:
     code, letter = match.groups()
     return bytes.fromhex(code.decode()) if code else _LITERAL_MEANING.get(letter, letter)
+
+
+def escape(text: str) -> str:
+    """Spell a text as the cell of most tables."""
+    return text.translate(_WRITTEN_AS)
+
+
+def write_cell(value: Value, escape: Callable[[str], str] = escape) -> str:
+    """Spell a value as a cell."""
+    if value is None:
+        return NULL.decode()
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+    return str(int(value)) if isinstance(value, bool) else str(value)

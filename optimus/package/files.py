@@ -10,7 +10,7 @@ import io
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -118,6 +118,120 @@ class _Hashed(io.RawIOBase):
         return len(data)
 
 
+class Blocks(io.RawIOBase):
+    """Blocks of bytes as a file, for what reads files.
+
+    Attributes:
+        bytes_read: how much was read so far.
+    """
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = iter(blocks)
+        self._rest = memoryview(b"")
+        self.bytes_read = 0
+
+    def readable(self) -> bool:
+        """It is read from start to end."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer; at the end alone a part of it is left."""
+        filled = 0
+        while filled < len(buffer):
+            if not self._rest:
+                block = next(self._blocks, None)
+                if block is None:
+                    break
+                self._rest = memoryview(block)
+            part = self._rest[: len(buffer) - filled]
+            buffer[filled : filled + len(part)] = part
+            self._rest = self._rest[len(part) :]
+            filled += len(part)
+        self.bytes_read += filled
+        return filled
+
+
+class Unpacked:
+    """A stream of bytes, unpacked if it begins like gzip, and checked to its last byte.
+
+    Attributes:
+        is_gzip: whether it is unpacked.
+
+    Raises:
+        BadFileError: it has no byte, and its name says gzip.
+    """
+
+    def __init__(self, raw: _Hashed | Blocks, name: str) -> None:
+        """Begin to read.
+
+        Args:
+            raw: the stream.
+            name: what errors call it.
+        """
+        self._raw = raw
+        self._name = name
+        self._packed = io.BufferedReader(raw, CHUNK_BYTES)
+        beginning = self._packed.peek(2)[:2]
+        if not beginning and name.endswith(".gz"):
+            raise BadFileError(
+                f"{name} is a gzip file of 0 bytes: it was cut off. Deliver it again."
+            )
+        self.is_gzip = beginning == GZIP_MAGIC
+
+    def packed_blocks(self) -> Iterator[bytes]:
+        """The stream as it is, in blocks of about 1 MB."""
+        while block := self._packed.read(CHUNK_BYTES):
+            yield block
+
+    def blocks(self) -> Iterator[bytes]:
+        """The unpacked content in blocks of about 1 MB.
+
+        Raises:
+            BadFileError: the packing is damaged, or blows up.
+        """
+        if not self.is_gzip:
+            yield from self.packed_blocks()
+            return
+        stream = GzipFile(fileobj=self._packed, mode="rb")
+        unpacked = 0
+        while block := self._next(stream):
+            unpacked += len(block)
+            refuse_bomb(self._name, self._raw.bytes_read, unpacked)
+            yield block
+
+    def _next(self, stream: gzip.GzipFile) -> bytes:
+        try:
+            return stream.read(CHUNK_BYTES)
+        except EOFError as error:
+            raise BadFileError(
+                f"{self._name}: input ended early after {self._raw.bytes_read:,} bytes: the "
+                "gzip file is cut off. It is tried again when its bytes change."
+            ) from error
+        except DAMAGED as error:
+            raise BadFileError(
+                f"{self._name}: damaged gzip data near byte {self._raw.bytes_read:,} ({error}). "
+                "It is tried again when its bytes change."
+            ) from error
+
+
+def refuse_bomb(name: str, packed: int, unpacked: int) -> None:
+    """Stop before a small file fills the disk.
+
+    Args:
+        name: what is unpacked.
+        packed: bytes of it that were read.
+        unpacked: bytes that came out.
+
+    Raises:
+        BadFileError: nothing that is sent for good packs as tightly.
+    """
+    if unpacked >= BOMB_FLOOR and unpacked > BOMB_RATIO * packed:
+        raise BadFileError(
+            f"{name} unpacks to more than {BOMB_RATIO} times its size: nothing that edX sends "
+            "does. Look at it, and deliver it again unpacked if it is right."
+        )
+
+
 class DeliveredFile:
     """One file of a package, open for one reading from start to end.
 
@@ -136,17 +250,11 @@ class DeliveredFile:
         self.fingerprint = Fingerprint.of(os.fstat(self._descriptor))
         self._file = os.fdopen(self._descriptor, "rb", buffering=0)
         self._hashed = _Hashed(self._file)
-        self._content_sha256 = hashlib.sha256()
+        self._unpacked = Unpacked(self._hashed, path.name)
+        self.is_gzip = self._unpacked.is_gzip
+        # What is not packed is its own content: there is no need to hash it twice.
+        self._content_sha256 = hashlib.sha256() if self.is_gzip else self._hashed.sha256
         self.content_bytes = 0
-        buffered = io.BufferedReader(self._hashed, CHUNK_BYTES)
-        self.is_gzip = buffered.peek(2)[:2] == GZIP_MAGIC
-        self._stream: io.BufferedIOBase = (
-            GzipFile(fileobj=buffered, mode="rb") if self.is_gzip else buffered
-        )
-        if path.name.endswith(".gz") and self.fingerprint.size == 0:
-            raise BadFileError(
-                f"{path.name} is a gzip file of 0 bytes: it was cut off. Deliver it again."
-            )
 
     @property
     def bytes_total(self) -> int:
@@ -170,25 +278,22 @@ class DeliveredFile:
 
     def blocks(self) -> Iterator[bytes]:
         """The unpacked content in blocks of about 1 MB."""
-        while True:
-            try:
-                block = self._stream.read(CHUNK_BYTES)
-            except EOFError as error:
-                raise BadFileError(
-                    f"{self.path.name}: input ended early after {self.bytes_read:,} bytes: the "
-                    "gzip file is cut off. It is tried again when its bytes change."
-                ) from error
-            except DAMAGED as error:
-                raise BadFileError(
-                    f"{self.path.name}: damaged gzip data near byte {self.bytes_read:,} ({error}). "
-                    "It is tried again when its bytes change."
-                ) from error
-            if not block:
-                return
-            self._content_sha256.update(block)
+        for block in self._unpacked.blocks():
+            if self.is_gzip:
+                self._content_sha256.update(block)
             self.content_bytes += len(block)
-            self._refuse_bomb()
             yield block
+
+    def packed_blocks(self) -> Iterator[bytes]:
+        """The file as it lies on the disk, in place of its content, for who unpacks it."""
+        self._content_sha256 = self._hashed.sha256
+        for block in self._unpacked.packed_blocks():
+            self.content_bytes += len(block)
+            yield block
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Bytes from the middle of the file as it lies on the disk; they are not hashed."""
+        return os.pread(self._descriptor, length, offset)
 
     def chunks(self, longest: int = LONGEST_LINE) -> Iterator[Chunk]:
         """The content as lines; a byte order mark at the start is left out.
@@ -226,15 +331,6 @@ class DeliveredFile:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
-
-    def _refuse_bomb(self) -> None:
-        if not self.is_gzip or self.content_bytes < BOMB_FLOOR:
-            return
-        if self.content_bytes > BOMB_RATIO * max(self.bytes_read, 1):
-            raise BadFileError(
-                f"{self.path.name} unpacks to more than {BOMB_RATIO} times its size: this is no "
-                "tracking log. Look at the file, and deliver it again unpacked if it is right."
-            )
 
 
 def hash_file(path: Path) -> str:

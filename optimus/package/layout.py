@@ -108,12 +108,16 @@ class Package:
         logs: tracking logs, by name.
         state: files of the newest database state.
         course_folders: unpacked OLX folders of the newest database state.
+        packages: the folders of the newest database state as a whole.
+        deliveries: what has arrived and is not unpacked yet.
         remarks: sentences about what the operator should look at.
     """
 
     logs: list[PackageFile] = field(default_factory=list)
     state: list[PackageFile] = field(default_factory=list)
     course_folders: list[PackageFile] = field(default_factory=list)
+    packages: list[PackageFile] = field(default_factory=list)
+    deliveries: list[PackageFile] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     def of_kind(self, kind: FileKind) -> Iterator[PackageFile]:
@@ -143,13 +147,16 @@ def read_package(
             _add_logs(package, base / LOGS_FOLDER, clickstream_prefix)
             deliveries += _newest_delivery(base / STATE_FOLDER, package.remarks)
     _add_state(package, deliveries, dbstate_prefix)
-    for files in (package.logs, package.state, package.course_folders):
+    package.packages = [_as_a_whole(delivery) for delivery in deliveries]
+    for files in (package.logs, package.state, package.course_folders, package.packages):
         _keep_one_per_source(files, package.remarks)
     return package
 
 
 @dataclass(frozen=True)
 class _Delivery:
+    """One database state: where it lies, and the day in its name."""
+
     base: Path
     folder: Path
     day: date | None
@@ -163,7 +170,7 @@ def _bases(root: Path, remarks: list[str]) -> list[Path]:
             f"{LOGS_FOLDER}/ and {STATE_FOLDER}/."
         )
         return []
-    candidates = [root, *(Path(entry.path) for entry in _listing(root, remarks) if entry.is_dir())]
+    candidates = [root, *(Path(entry.path) for entry in listing(root, remarks) if entry.is_dir())]
     found = [
         base
         for base in candidates
@@ -174,7 +181,7 @@ def _bases(root: Path, remarks: list[str]) -> list[Path]:
     return found
 
 
-def _latest(folder: Path, remarks: list[str]) -> Path | None:
+def latest_folder(folder: Path, remarks: list[str]) -> Path | None:
     """Follow ``latest``; a folder that holds nothing but one plain folder is a wrapping."""
     latest = folder / "latest"
     if not latest.is_dir():
@@ -185,7 +192,7 @@ def _latest(folder: Path, remarks: list[str]) -> Path | None:
 
 
 def _unwrapped(folder: Path, remarks: list[str]) -> Path:
-    entries = [entry for entry in _listing(folder, remarks) if not entry.name.startswith(".")]
+    entries = [entry for entry in listing(folder, remarks) if not entry.name.startswith(".")]
     if len(entries) == 1 and entries[0].is_dir():
         inner = Path(entries[0].path)
         if not (inner / "course.xml").is_file() and inner.name != "ora":
@@ -193,7 +200,8 @@ def _unwrapped(folder: Path, remarks: list[str]) -> Path:
     return folder
 
 
-def _listing(folder: Path, remarks: list[str]) -> list[os.DirEntry[str]]:
+def listing(folder: Path, remarks: list[str]) -> list[os.DirEntry[str]]:
+    """What lies in a folder, by name; nothing, and a remark, when it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
@@ -202,17 +210,17 @@ def _listing(folder: Path, remarks: list[str]) -> list[os.DirEntry[str]]:
         return []
 
 
-def _files_below(folder: Path, remarks: list[str]) -> Iterator[Path]:
+def files_below(folder: Path, remarks: list[str]) -> Iterator[Path]:
     """Every file below, course folders and links to other folders left out."""
-    for entry in _listing(folder, remarks):
+    for entry in listing(folder, remarks):
         path = Path(entry.path)
-        if not _is_unicode(entry.name):
+        if not is_unicode(entry.name):
             shown = ascii(entry.name)
             remarks.append(f"{folder}: the name {shown} is not UTF-8; left alone. Rename it.")
         elif not entry.is_dir(follow_symlinks=False):
             yield path
         elif not (path / "course.xml").is_file():
-            yield from _files_below(path, remarks)
+            yield from files_below(path, remarks)
 
 
 def _remark_foreign(path: Path, remarks: list[str]) -> None:
@@ -220,7 +228,7 @@ def _remark_foreign(path: Path, remarks: list[str]) -> None:
         remarks.append(f"{path} is no file that belongs here; left alone.")
 
 
-def _is_unicode(name: str) -> bool:
+def is_unicode(name: str) -> bool:
     """Bytes that are no UTF-8 come as lone surrogates, which no database takes."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
@@ -228,8 +236,8 @@ def _is_unicode(name: str) -> bool:
 def _add_logs(package: Package, folder: Path, prefix: str) -> None:
     if not folder.is_dir():
         return
-    top = _latest(folder, package.remarks) or folder
-    for path in _files_below(top, package.remarks):
+    top = latest_folder(folder, package.remarks) or folder
+    for path in files_below(top, package.remarks):
         name = parse_name(path.name)
         if name is None or name.kind is not FileKind.events:
             _remark_foreign(path, package.remarks)
@@ -253,24 +261,34 @@ def _add_logs(package: Package, folder: Path, prefix: str) -> None:
 def _newest_delivery(folder: Path, remarks: list[str]) -> list[_Delivery]:
     if not folder.is_dir():
         return []
-    latest = _latest(folder, remarks)
+    latest = latest_folder(folder, remarks)
     if latest is not None:
         return [
-            _Delivery(folder.parent, latest, _day_in(latest.name) or _day_in(latest.parent.name))
+            _Delivery(folder.parent, latest, day_in(latest.name) or day_in(latest.parent.name))
         ]
-    dated = [
-        (day, Path(entry.path))
-        for entry in _listing(folder, remarks)
-        if entry.is_dir() and (day := _day_in(entry.name))
-    ]
+    dated = dated_packages(folder.parent, remarks)
     if not dated:
         remarks.append(f"{folder} holds no 'latest' and no folder with a date in its name.")
         return []
-    day, newest = max(dated)
-    return [_Delivery(folder.parent, _unwrapped(newest, remarks), day)]
+    day, newest = dated[-1]
+    return [_Delivery(folder.parent, newest, day)]
 
 
-def _day_in(name: str) -> date | None:
+def dated_packages(base: Path, remarks: list[str]) -> list[tuple[date, Path]]:
+    """The database packages in a data folder that have a date in their name, oldest first."""
+    folder = base / STATE_FOLDER
+    if not folder.is_dir():
+        return []
+    dated = [
+        (day, Path(entry.path))
+        for entry in listing(folder, remarks)
+        if entry.is_dir() and (day := day_in(entry.name))
+    ]
+    return [(day, _unwrapped(found, remarks)) for day, found in sorted(dated)]
+
+
+def day_in(name: str) -> date | None:
+    """The first date in a name."""
     for found in DATE.findall(name):
         try:
             return date.fromisoformat(found)
@@ -283,7 +301,7 @@ def _add_state(package: Package, deliveries: list[_Delivery], prefix: str) -> No
     named: list[tuple[_Delivery, Path, PackageName]] = []
     folders: list[tuple[_Delivery, Path]] = []
     for delivery in deliveries:
-        for path in _files_below(delivery.folder, package.remarks):
+        for path in files_below(delivery.folder, package.remarks):
             name = parse_name(path.name)
             if name and name.kind is not FileKind.events and path.name.startswith(prefix):
                 named.append((delivery, path, name))
@@ -372,6 +390,17 @@ def _stem_and_site(
     return stem, "prod" if "prod" in sites[stem] else "edge"
 
 
+def _as_a_whole(delivery: _Delivery) -> PackageFile:
+    delivered = delivery.day or _modified_on(delivery.folder)
+    return PackageFile(
+        path=delivery.folder,
+        base=delivery.base,
+        source=f"{delivered}/",
+        kind=None,
+        delivered=delivered,
+    )
+
+
 def _modified_on(path: Path) -> date:
     try:
         return datetime.fromtimestamp(path.stat().st_mtime, UTC).date()
@@ -399,10 +428,16 @@ def _keep_one_per_source(files: list[PackageFile], remarks: list[str]) -> None:
         winner = kept.setdefault((file.source, file.base), file)
         if winner is not file:
             remarks.append(f"{file.path} is left alone: {winner.path} is the same source.")
+    files[:] = distinct_sources(kept.values())
+
+
+def distinct_sources(files: Iterable[PackageFile]) -> list[PackageFile]:
+    """The same name in another base is another source: mark all but the first."""
     taken: dict[str, Path] = {}
-    files.clear()
-    for (source, base), file in kept.items():
-        if taken.setdefault(source, base) != base:
-            mark = hashlib.sha256(os.fsencode(base)).hexdigest()[:8]
-            file = replace(file, source=f"{source}@{mark}")  # noqa: PLW2901 - the same file
-        files.append(file)
+    distinct = []
+    for file in files:
+        if taken.setdefault(file.source, file.base) != file.base:
+            mark = hashlib.sha256(os.fsencode(file.base)).hexdigest()[:8]
+            file = replace(file, source=f"{file.source}@{mark}")  # noqa: PLW2901 - the same file
+        distinct.append(file)
+    return distinct

@@ -68,6 +68,7 @@ class FileKind(StrEnum):
     course_structure = auto()
     course_archive = auto()
     email_opt_in = auto()
+    package_zip = auto()
 
 
 @dataclass(frozen=True)

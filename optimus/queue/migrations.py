@@ -18,7 +18,7 @@ from optimus.queue.tables import (
     table_of_the_original,
 )
 
-VERSION = 2
+VERSION = 3
 SECONDS_FOR_ANOTHER = 60
 """How long to wait for another host that migrates at the same time."""
 
@@ -170,5 +170,5 @@ def _begin_after_the_original(connection: Connection) -> None:
     connection.execute(text(f"ALTER TABLE source AUTO_INCREMENT = {max(last, first) + 1}"))
 
 
-STEPS = (_make_tables, _take_over_the_original)
+STEPS = (_make_tables, _take_over_the_original, _make_tables)
 """Step n brings version n-1 to n."""

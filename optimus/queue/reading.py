@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, func, or_, select
 
+from optimus.package.edits import Edit
 from optimus.queue.databases import database_at, transaction
 from optimus.queue.migrations import migrate
 from optimus.queue.records import SENDERS_OWN, Changes
-from optimus.queue.tables import run, source
+from optimus.queue.tables import acceptance, edit, run, source
 from optimus.servers import SqlServer
 from optimus.touches import EVERYTHING
 
@@ -112,6 +113,22 @@ class QueueReader:
             query = query.where(source.c.state.in_(list(states)))
         return self._rows(query)
 
+    def edits(self, source_id: int) -> list[Edit]:
+        """The lines of a source that an operator has edited, with learners' data."""
+        query = select(edit).where(edit.c.source_id == source_id).order_by(edit.c.line)
+        return [Edit(row.line, row.sha256, row.text) for row in self._rows(query)]
+
+    def acceptances(self, source_id: int | None = None) -> dict[tuple[int, str], Row[Any]]:
+        """What operators have let stay out, by id of the source and hash of its bytes.
+
+        Args:
+            source_id: only of this source.
+        """
+        query = select(acceptance)
+        if source_id is not None:
+            query = query.where(acceptance.c.source_id == source_id)
+        return {(row.source_id, row.sha256): row for row in self._rows(query)}
+
     def problems(self) -> list[Row[Any]]:
         """What failed, and what waits for something to be mended, by service and name."""
         held_up = and_(source.c.state == "queued", source.c.reason.not_in(PASSING))
@@ -141,3 +158,11 @@ class QueueReader:
 
     def _utc(self) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC).replace(tzinfo=None)
+
+
+def counted_sha256(row: Row[Any]) -> str:
+    """Hash of the delivered bytes that the counts of a source are about; blank if not known.
+
+    The column ``sha256`` is of what was last done, and the counts may be of a later failure.
+    """
+    return row.counts.get("sha256") or row.sha256 or ""

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LONGEST_BACK_OFF = 300.0
+WAITING = ("queued", "running")
+"""States of what is not at rest."""
 SENDERS_OWN = "sender_failed"
 """Reason of files that edX itself has marked as failed."""
+TOO_MANY_REJECTS = "too_many_rejects"
+"""Reason of files of which more would be set aside than an operator has agreed to."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Result:
         upto: newest run that was taken into account (derived services).
         stamp: what else the result depends on (derived services).
         message: a sentence that goes with the outcome.
+        stale_edits: lines that are not what they were when they were edited.
     """
 
     outcome: str = "done"
@@ -86,6 +91,7 @@ class Result:
     upto: int = 0
     stamp: str = ""
     message: str | None = None
+    stale_edits: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 
 from optimus.errors import LostClaimError
+from optimus.package.edits import Edit
 from optimus.queue.databases import Hold, transaction
-from optimus.queue.reading import QueueReader
-from optimus.queue.records import Claim, Observed, Result, back_off
-from optimus.queue.tables import config, run, source
+from optimus.queue.reading import QueueReader, counted_sha256
+from optimus.queue.records import TOO_MANY_REJECTS, Claim, Observed, Result, back_off
+from optimus.queue.tables import acceptance, config, edit, run, source
 from optimus.queue.takeover import Original, continued, is_told_of_a_server_alone
 
 LEASE_SECONDS = 60.0
@@ -362,6 +363,7 @@ class Queue(QueueReader):
             row = self._own_row(connection, claim)
             before = row.touches if result.outcome != "unchanged" else ()
             self._history(connection, claim, result, touches={*result.touches, *before})
+            _delete_edits(connection, claim.source_id, result.stale_edits)
             values: dict[str, Any] = {
                 "state": "done",
                 "done_gen": claim.gen,
@@ -504,6 +506,66 @@ class Queue(QueueReader):
                 .values(**_queued_again(self._now()), done_sha256=None)
             ).rowcount
 
+    def replay(self, source_id: int, edits: Iterable[Edit] = ()) -> bool:
+        """Queue a source again, with these lines edited.
+
+        Args:
+            source_id: id of its row.
+            edits: take the place of earlier edits of the same lines; one that changes nothing
+                only takes those back.
+
+        Returns:
+            Whether that was done; while the source is being ingested it is not.
+        """
+        edits = list(edits)
+        with self._write() as connection:
+            row = connection.execute(
+                select(source.c.state).where(source.c.id == source_id).with_for_update()
+            ).one()
+            if row.state == "running":
+                return False
+            values: dict[str, Any] = {"done_sha256": None}
+            if row.state != "queued":
+                values |= _queued_again(self._now())
+            connection.execute(update(source).where(source.c.id == source_id).values(values))
+            _delete_edits(connection, source_id, [one.line for one in edits])
+            rows = [
+                {"source_id": source_id, "line": one.line, "sha256": one.sha256, "text": one.text}
+                for one in edits
+                if not one.changes_nothing
+            ]
+            if rows:
+                connection.execute(edit.insert(), rows)
+        return True
+
+    def accept_rejects(self, seen: Row[Any], counted: Mapping[str, int]) -> bool:
+        """Agree that rejects of a source stay out, as long as its bytes stay what they are.
+
+        Args:
+            seen: the row of the source, as the operator saw it.
+            counted: how many records of each reason.
+
+        Returns:
+            Whether the source is queued again: it had failed for too many rejects.
+        """
+        key = {"source_id": seen.id, "sha256": counted_sha256(seen)}
+        same = and_(*(acceptance.c[name] == value for name, value in key.items()))
+        with self._write() as connection:
+            before = connection.execute(select(acceptance.c.reasons).where(same)).scalar() or {}
+            connection.execute(delete(acceptance).where(same))
+            connection.execute(
+                acceptance.insert().values(
+                    **key, reasons={**before, **counted}, accepted=self._utc()
+                )
+            )
+            queued = connection.execute(
+                update(source)
+                .where(source.c.id == seen.id, source.c.epoch == seen.epoch)
+                .where(source.c.state == "failed", source.c.reason == TOO_MANY_REJECTS)
+                .values(**_queued_again(self._now()))
+            )
+        return queued.rowcount == 1
+
     def _history(
         self,
         connection: Connection,
@@ -531,6 +593,13 @@ class Queue(QueueReader):
                 upto=result.upto,
                 stamp=result.stamp,
             )
+        )
+
+
+def _delete_edits(connection: Connection, source_id: int, lines: Sequence[int]) -> None:
+    if lines:
+        connection.execute(
+            delete(edit).where(edit.c.source_id == source_id, edit.c.line.in_(lines))
         )
 
 

@@ -1,6 +1,7 @@
 """The tables of the queue.
 
-``source`` has one row per source for ever; ``run`` has one row per try. ``config`` and the
+``source`` has one row per source for ever; ``run`` has one row per try. ``edit`` and
+``acceptance`` are what an operator has said of the lines that were set aside. ``config`` and the
 view ``ingestor`` show what the original's tables of these names did, for its old readers.
 """
 
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -25,6 +27,8 @@ ON_MYSQL: dict[str, Any] = {
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_unicode_ci",
 }
+LONGEST_BLOB = (1 << 24) - 1
+"""Bytes; MySQL takes a shorter column for what is not said to be so long."""
 
 source = Table(
     "source",
@@ -98,6 +102,39 @@ run = Table(
     **ON_MYSQL,
 )
 """One row per try, never changed. ``upto`` is the newest run a derived service has seen."""
+
+edit = Table(
+    "edit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source_id", Integer, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("text", LargeBinary(LONGEST_BLOB), nullable=False),
+    Index("edit_line", "source_id", "line", unique=True),
+    **ON_MYSQL,
+)
+"""What is read in place of a line that has this hash; in ``text`` are learners' data.
+
+The edits are here, and not in a file, so that they come into force together with the wish to
+ingest the source again, whichever host does it.
+"""
+
+acceptance = Table(
+    "acceptance",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source_id", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("accepted", DateTime, nullable=False),
+    Index("acceptance_of", "source_id", "sha256", unique=True),
+    **ON_MYSQL,
+)
+"""How many records of each reason an operator lets stay out of the outputs.
+
+It is agreed of a source with delivered bytes of this hash, and ends with them.
+"""
 
 schema_version = Table(
     "schema_version", metadata, Column("version", Integer, nullable=False), **ON_MYSQL

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
+from optimus.package.cells import Value, escape, write_cell
 from optimus.sample.courses import Course
 from optimus.sample.tree import Tree
 
-Cell = str | int | float | None
-Row = Iterable[Cell]
+Row = Iterable[Value]
 
-ESCAPES = str.maketrans({"\\": "\\\\", "\r": "\\r", "\t": "\\t", "\n": "\\n"})
 # The job that writes the states puts a backslash before a real TAB, and loses line ends.
 STATE_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\\t", "\n": "n"})
 ROWS_PER_WRITE = 500
@@ -17,11 +16,6 @@ FAILED_TEXT = """Traceback (most recent call last):
     cursor.execute(query)
 OperationalError: (2013, 'Lost connection to MySQL server during query')
 """
-
-
-def plain_text(text: str) -> str:
-    """A text cell as most tables spell it."""
-    return text.translate(ESCAPES)
 
 
 def state_text(text: str) -> str:
@@ -52,7 +46,7 @@ class Dumps:
         if table == self._failing:
             self._tree.write(self.name(table, "sql.failed", folder), FAILED_TEXT)
             return
-        self._write(self.name(table, "sql", folder), columns, rows, plain_text)
+        self._write(self.name(table, "sql", folder), columns, rows, escape)
 
     def write_states(self, columns: str, rows: Iterable[Row]) -> None:
         """Write the table of states, which another program makes."""
@@ -60,23 +54,15 @@ class Dumps:
         self._write(name, columns, rows, state_text)
 
     def _write(
-        self, name: str, columns: str, rows: Iterable[Row], escape: Callable[[str], str]
+        self, name: str, columns: str, rows: Iterable[Row], escaped: Callable[[str], str]
     ) -> None:
         with self._tree.open(name) as file:
             file.text(columns.replace(" ", "\t") + "\n")
             lines: list[str] = []
             for row in rows:
-                lines.append("\t".join([_cell(value, escape) for value in row]))
+                lines.append("\t".join([write_cell(value, escaped) for value in row]))
                 if len(lines) == ROWS_PER_WRITE:
                     file.text("\n".join(lines) + "\n")
                     lines.clear()
             if lines:
                 file.text("\n".join(lines) + "\n")
-
-
-def _cell(value: Cell, escape: Callable[[str], str]) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        return escape(value)
-    return str(int(value)) if isinstance(value, bool) else str(value)

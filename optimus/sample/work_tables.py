@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from optimus.package.cells import Value
 from optimus.sample.accounts import certificate_id, certificate_status
 from optimus.sample.answers import encode
 from optimus.sample.courses import Module, Problem, Video
-from optimus.sample.dumps import Cell, Dumps, Row
+from optimus.sample.dumps import Dumps, Row
 from optimus.sample.exercises import essay_text, submission_uuid
 from optimus.sample.moments import SECONDS_PER_DAY, sql_time
 from optimus.sample.people import Enrolment, Progress, percent
@@ -96,7 +97,7 @@ def _states(enrolments: tuple[Enrolment, ...], *, odd: bool) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def _points(progress: Progress, module: Module) -> tuple[Cell, Cell]:
+def _points(progress: Progress, module: Module) -> tuple[Value, Value]:
     if not isinstance(module, Problem) or not progress.detail[module.index]:
         return None, None
     return (

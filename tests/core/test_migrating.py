@@ -2,6 +2,7 @@
 
 import io
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,14 @@ from rich.console import Console
 from optimus.daemon import single_instance
 from optimus.errors import AlreadyRunningError, OutputUnavailableError, SettingsError
 from optimus.migrating import show_migration
+from optimus.package.edits import Edit
 from optimus.queue.migrations import VERSION
+from optimus.queue.records import Observed
 from optimus.queue.store import Queue
 from optimus.settings import FixedSettings, Settings
 from tests.servers import MariaDb, free_port
+
+SEEN = Observed("logs", "Logs", "file", "a.log", fingerprint="1")
 
 
 def on_mysql(folder: Path, port: int) -> Settings:
@@ -109,6 +114,45 @@ def test_a_file_of_an_older_version_is_upgraded(on_sqlite):
     assert version_in(on_sqlite) == 1
     said(on_sqlite, apply=True)
     assert version_in(on_sqlite) == VERSION
+
+
+def without_what_came_with_version_3(execute: Callable[[str], object], schema: str = "") -> None:
+    for name in ("edit", "acceptance"):
+        execute(f"DROP TABLE {schema}{name}")
+    execute(f"UPDATE {schema}schema_version SET version = 2")
+
+
+def is_usable_and_whole(settings: Settings) -> bool:
+    """Whether the one source is still there, and its lines can be edited and accepted."""
+    queue = Queue(settings.queue_place)
+    [source] = queue.sources()
+    edit = Edit(1, "0" * 64, b"{}")
+    queue.replay(source.id, [edit])
+    queue.accept_rejects(source, {"not_json": 1})
+    [acceptance] = queue.acceptances().values()
+    return queue.edits(source.id) == [edit] and acceptance.reasons == {"not_json": 1}
+
+
+def test_a_file_of_version_2_is_upgraded_without_a_word(on_sqlite):
+    queue = Queue(on_sqlite.queue_place)
+    queue.observe([SEEN])
+    queue.close()
+    with sqlite3.connect(on_sqlite.queue_path) as connection:
+        without_what_came_with_version_3(connection.execute)
+    assert is_usable_and_whole(on_sqlite)
+    assert version_in(on_sqlite) == VERSION
+
+
+def test_a_server_of_version_2_is_upgraded_with_consent(mariadb, tmp_path):
+    settings = on_mysql(tmp_path, mariadb.port)
+    queue = Queue(settings.queue_place)
+    queue.observe([SEEN])
+    queue.close()
+    without_what_came_with_version_3(mariadb.execute, "api.")
+    with pytest.raises(SettingsError, match="migrate --apply"):
+        Queue(settings.queue_place)
+    assert "Upgrade from version 2." in said(settings, apply=True)
+    assert is_usable_and_whole(settings)
 
 
 @pytest.mark.parametrize("apply", [False, True])

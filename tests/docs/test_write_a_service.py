@@ -17,7 +17,7 @@ PAGE = DOCS / "write-a-service.md"
 CODE = blocks(PAGE, "python")
 NAME = re.compile(r'^    name = "(\w+)"$', re.MULTILINE)
 COPIED = ("ingestor.py", "pyproject.toml", "optimus", "services", "tests/house.py")
-TEST = Path("tests/services/test_email_opt_in.py")
+TEST = Path("tests/services/test_mailing_consent.py")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def run(tree: Path, *words: str, **variables: str) -> str:
 def test_the_services_of_the_page_do_what_it_says(tree):
     told = [command for command in commands("./ingestor.py") if command.page == PAGE]
     answers = [run(tree, "ingestor.py", *one.arguments, **one.variables) for one in told]
-    assert re.search(r"email_opt_in +1 +[1-9]", answers[1])
+    assert re.search(r"mailing_consent +1 +[1-9]", answers[1])
     assert re.search(r"True +\d", answers[2])
     sql = "select sum(events) from Reports.daily_events"
     assert re.search(r"^\d+", run(tree, "ingestor.py", "query", sql, "--csv").splitlines()[1])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimus.package.cells import is_bytes_literal, read_bytes_literal, unescape
+from optimus.package.cells import is_bytes_literal, read_bytes_literal, unescape, write_cell
 from optimus.package.columns import Findings, arrow_type, convert_column
 from optimus.package.tables import ColumnType
 from optimus.package.tsv import decode_cell, split_row
@@ -199,3 +199,31 @@ def test_a_password_is_never_given_out():
     assert reading.rows == [[1, None], [2, None]]
     assert reading.counts.blanked == 1
     assert not reading.repairs
+
+
+# --- written -------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
+def test_what_is_written_is_read_again(texts):
+    row = "\t".join(map(write_cell, texts)).encode()
+    assert b"\n" not in row
+    cells = [decode_cell(cell) for cell in split_row(row)]
+    assert [None if cell is None else cell.text for cell in cells] == [
+        None if text == "NULL" else text for text in texts
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (None, "NULL"),
+        (True, "1"),
+        (-7, "-7"),
+        (0.1, "0.1"),
+        (datetime(2016, 2, 3, 4, 5, 6, tzinfo=UTC), "2016-02-03 04:05:06"),
+        (datetime(900, 2, 3, 4, 5, 6, 70, tzinfo=UTC), "0900-02-03 04:05:06.000070"),
+    ],
+)
+def test_values_are_written_as_in_the_dumps(value, written):
+    assert write_cell(value) == written
