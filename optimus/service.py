@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -461,20 +462,43 @@ class DerivedRun(Run):
         """A DuckDB connection with these tables of the lake as views; all when None."""
         return self.catalog.connect(self.place.spill, tables=tables)
 
-    def mirror(self, table: SqlTable, rows: pa.Table) -> None:
-        """Write a table to MySQL as well, where it is in use.
+    def write_table(
+        self, relative: str, table: SqlTable, batches: Iterable[pa.RecordBatch]
+    ) -> None:
+        """Write a table to the lake and, where it is in use, to MySQL, some rows at a time.
 
         A row that MySQL cannot hold stays in the lake alone, and a note says so.
+
+        Args:
+            relative: path of the lake file, below the lake.
+            table: its columns, and its place in MySQL.
+            batches: its rows.
 
         Raises:
             OutputUnavailableError: the server cannot take it now.
         """
-        if self.mysql is None:
-            return
+        with self.lake.open(relative, table.schema) as file:
+            for batch in self._mirrored(table, batches):
+                file.write(batch)
+
+    def mirror(self, table: SqlTable, rows: pa.Table) -> None:
+        """Write a table to MySQL alone, where it is in use; else as ``write_table`` does.
+
+        Raises:
+            OutputUnavailableError: the server cannot take it now.
+        """
+        for _ in self._mirrored(table, rows.to_batches(max_chunksize=ROWS_PER_BATCH)):
+            pass
+
+    def _mirrored(
+        self, table: SqlTable, batches: Iterable[pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]:
+        """The batches, each after MySQL has taken it, where it is in use."""
         refused = 0
-        with self.mysql.open(table) as staged:
-            for batch in rows.to_batches(max_chunksize=ROWS_PER_BATCH):
-                refused += len(staged.load(batch))
+        with self.mysql.open(table) if self.mysql else nullcontext() as staged:
+            for batch in batches:
+                refused += len(staged.load(batch)) if staged else 0
+                yield batch
                 self.tick()
         if refused:
             self.note(f"MySQL {table.name}: {refused:,} rows do not fit; the lake has them.")

@@ -194,7 +194,7 @@ class Settings(BaseSettings):
         default=0.05,
         ge=0,
         le=1,
-        description="A file with more rejects than this share of its lines, and over 100, fails.",
+        description="A file with over 100 rejects and more than this share fails, until accepted.",
     )
     certified_statuses: list[str] = Field(
         default=["downloadable", "audit_passing"],

@@ -10,7 +10,6 @@ Who is a contact, and who may be written to, is in contacts.sql.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,7 @@ class EmailCrm(DerivedService):
             _export(run, connection)
             # After the export: what changed is exported again if its file was never published.
             for table, sql in OUTPUTS:
-                _store(run, table, _batches(connection, sql))
+                run.write_table(_path(table), table, _batches(connection, sql))
 
 
 def _register_inputs(run: DerivedRun, connection: duckdb.DuckDBPyConnection) -> bool:
@@ -205,16 +204,3 @@ def _rows(run: DerivedRun, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[
     for batch in batches:
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
         run.tick(rows=batch.num_rows)
-
-
-def _store(run: DerivedRun, table: SqlTable, batches: Iterable[pa.RecordBatch]) -> None:
-    """Write a table to the lake and, where it is in use, to MySQL, some rows at a time."""
-    refused = 0
-    in_mysql = run.mysql.open(table) if run.mysql else nullcontext()
-    with run.lake.open(_path(table), table.schema) as file, in_mysql as staged:
-        for batch in batches:
-            file.write(batch)
-            refused += len(staged.load(batch)) if staged else 0
-            run.tick()
-    if refused:
-        run.note(f"MySQL {table.name}: {refused:,} rows do not fit; the lake has them.")
