@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev servers demo run test check docs
+.PHONY: help setup setup-s3 setup-dev servers demo run test check docs
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,6 +13,12 @@ setup: .venv/runtime  ## Make .venv with what the program needs
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with: make setup PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+setup-s3: setup .venv/s3  ## Add what fetching deliveries from S3 needs
+
+.venv/s3: requirements-s3.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-s3.txt
 	@touch $@
 
 setup-dev: setup .venv/workshop

@@ -109,7 +109,7 @@ STALL_SECONDS = 600
 # Seconds that running files get to stop by themselves.
 STOP_TIMEOUT = 8.0
 
-# A file with more rejects than this share of its lines, and over 100, fails.
+# A file with over 100 rejects and more than this share fails, until accepted.
 MAX_REJECT_SHARE = 0.05
 
 # Certificate statuses that count as certified in person_course.

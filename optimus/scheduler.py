@@ -16,7 +16,7 @@ from optimus.queue.records import WAITING, Claim, Observed
 from optimus.queue.store import LEASE_SECONDS, Queue
 from optimus.registry import Registry, options_of, stamp_of
 from optimus.scanner import Scan, scan
-from optimus.service import DerivedService, PeriodicService, Service
+from optimus.service import DerivedService, FileService, PeriodicService, Service
 from optimus.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -336,10 +336,14 @@ class Scheduler:
         ]
 
     def _is_growing(self, states: Mapping[str, Mapping[str, int]]) -> bool:
-        """Whether more files are on their way at this moment: soon there is more to derive from."""
+        """Whether more files are on their way at this moment: soon there is more to derive from.
+
+        What looks at something outside may take days over it, and is not waited for.
+        """
         return self._is_fed or any(
             service.feeds_the_package and states.get(service.name, {}).get("running")
             for service in self.registry.services
+            if isinstance(service, FileService)
         )
 
     def _queue_derived(self) -> None:
