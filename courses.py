@@ -10,7 +10,7 @@ from typing import Any
 
 from optimus.package.course_key import course_id_of
 from optimus.package.layout import CourseRun, Package, read_package
-from optimus.package.names import FileKind
+from optimus.package.names import FileKind, safe_file_name
 from optimus.settings import Settings, load_settings
 
 ICON = "fa-heart"
@@ -44,7 +44,12 @@ def get_all_courses(settings: Settings | None = None) -> dict[str, dict[str, Any
 
 def _described(package: Package, course: CourseRun) -> dict[str, Any]:
     files = [f for f in (*package.state, *package.course_folders) if f.course == course]
-    structure = next((f.path.name for f in files if f.kind is FileKind.course_structure), "")
+    # As the service edx_course_structure calls them.
+    structures = [
+        safe_file_name(f.source.rpartition("/")[2])
+        for f in files
+        if f.kind is FileKind.course_structure
+    ]
     olx = next((file.path for file in files if file.kind is None), None)
     year, any_time = YEAR.search(course.stem), ANY_TIME.search(course.stem)
     return {
@@ -52,7 +57,7 @@ def _described(package: Package, course: CourseRun) -> dict[str, Any]:
         "dbname": course.database,
         "mongoname": course_id_of((file.path for file in files), course, olx) or "",
         "discussiontable": course.discussion_table,
-        "csjson": structure,
+        "csjson": structures[0] if structures else "",
         "coursestructure": f"{course.database.replace('_', '-')}.json",
         "icon": ICON,
         "year": year.group() if year else any_time.group() if any_time else "",

@@ -5,10 +5,8 @@ column is selected, ``id`` too, and what the application compares, converts or f
 converted and formatted here, so that a value it trips over makes a function raise. Sums, shares
 and groupings that it makes of an answer without asking anything more are left out.
 
-``old_reader_meta`` and ``old_reader_forums`` have the other endpoints. Not yet there, because later
-services write what they read: meta/courseevents (tables of Course_Event; only how it reads the
-start of a course is here) and meta/coursestructure (files in www/edx_course_structure).
-meta/countries reads nothing, and videos/views asks YouTube.
+``old_reader_meta`` and ``old_reader_forums`` have the other endpoints. meta/countries reads
+nothing, and videos/views asks YouTube.
 """
 
 import json

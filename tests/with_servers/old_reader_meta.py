@@ -121,6 +121,58 @@ def course_start(old: OldReader, course: str) -> date:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC).date()
 
 
+def meta_courseevents(old: OldReader, course: str) -> Row:
+    """meta/courseevents: how often each module was used, in all and in the weeks of the course."""
+    start = course_start(old, course)
+    table = f"courseevent_{course}"
+    columns = [row["Field"] for row in old.query("Course_Event", f"desc {table}")]
+    events = [name for name in columns if name not in ("id", "course_id", "event_date")]
+    bounds = {
+        name: old.query("Course_Event", f"SELECT {name}(event_date) AS day FROM {table}")[0]["day"]
+        for name in ("MIN", "MAX")
+    }
+    sums = {name: int(count) for name, count in zip(events, _sums(old, table, events), strict=True)}
+    happened = [name for name in events if sums[name] > 0]
+    weeks = {}
+    while start + timedelta(days=6) < bounds["MAX"]:
+        end = start + timedelta(days=6)
+        week = f' WHERE event_date BETWEEN "{start}" AND "{end}"'
+        weeks[start] = dict(zip(happened, _sums(old, table, happened, week), strict=True))
+        start = end + timedelta(days=1)
+    return {
+        "events": events,
+        "event_start": str(bounds["MIN"]),
+        "event_end": str(bounds["MAX"]),
+        "event_display_names": _display_names(old.structure(course), events),
+        "sum_events": sums,
+        "weeks": weeks,
+    }
+
+
+def _sums(old: OldReader, table: str, columns: Sequence[str], where: str = "") -> list[Any]:
+    """The sums of columns, whose names are written without quotes."""
+    sums = ", ".join(f"SUM({name})" for name in columns)
+    [row] = old.query("Course_Event", f"SELECT {sums} FROM {table}{where}")
+    return list(row.values())
+
+
+def _display_names(tree: Row, events: Sequence[str]) -> Row:
+    """The titles of modules; blank for a column that no module of the tree has the name of."""
+    named = {f"u_{leaf['url_name'].replace('.', '$')}": leaf for leaf in leaves(tree)}
+    return {
+        name: named[name].get("display_name", named[name]["url_name"]) if name in named else ""
+        for name in events
+    }
+
+
+def meta_coursestructure(old: OldReader, course: str) -> Row:
+    """meta/coursestructure: what edX itself says of the course."""
+    path = old.www / "edx_course_structure" / old.courses[course]["csjson"]
+    text = path.read_text("utf-8").replace("<script", "").replace("</script>", "")
+    structure: Row = json.loads(text)
+    return structure
+
+
 def meta_modes() -> tuple[str, ...]:
     """meta/modes: a list of its own."""
     return ("blank", "audit", "honor", "verified")

@@ -13,6 +13,7 @@ from courses import get_all_courses
 from optimus.settings import FixedSettings
 from tests.with_servers import (
     old_answers,
+    old_answers_events,
     old_answers_forums,
     old_reader,
     old_reader_forums,
@@ -235,6 +236,20 @@ def test_the_leaves_of_a_tree_are_those_of_the_files(old, delivery, course):
         assert kinds[kind] == structure.leaves[kind] > 5
 
 
+@pytest.mark.parametrize("course", COURSES)
+def test_what_edx_says_of_a_course_is_that_of_its_file(old, delivery, course):
+    found = old_reader_meta.meta_coursestructure(old, course)
+    assert found == old_answers.structures(delivery)[old.courses[course]["csjson"]]
+    assert len(found) > 5
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_the_uses_of_modules_are_those_of_the_events(old, delivery, course):
+    found = old_reader_meta.meta_courseevents(old, course)
+    assert found == old_answers_events.course_events(delivery, course)
+    assert sum(found["sum_events"].values()) > 100
+
+
 @pytest.mark.parametrize("course", EVERYTHING)
 def test_the_profile_of_a_course_is_that_of_the_files(old, delivery, course):
     found = old_reader_meta.meta_courseprofile(old, course)
@@ -303,8 +318,8 @@ def test_the_queue_names_files_that_are_there_and_logs_by_their_plain_names(old)
         assert not is_log or re.fullmatch(r".*\d{4}-\d\d-\d\d\.log", row[3])
 
 
-def test_the_ignored_services_are_told(old):
-    assert old_reader_meta.ignored_services(old) == []
+def test_the_services_that_have_nothing_to_do_are_told(old):
+    assert old_reader_meta.ignored_services(old) == ["Extract", "ExtractSample", "Fetch"]
 
 
 # --- discussions ------------------------------------------------------------------------------
