@@ -8,12 +8,24 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from optimus.outputs.catalog import Catalog
 from optimus.queue.store import Queue
 from optimus.registry import SERVICES_FOLDER, load_registry
 from optimus.scheduler import Scheduler
 from optimus.settings import FixedSettings
 from optimus.worker import Worker
+
+
+def with_everything_in_use() -> FixedSettings:
+    """Settings that leave something to do to every service there is."""
+    return FixedSettings(
+        mongo_host=SecretStr("localhost"),
+        delivery_paths=[Path("deliveries")],
+        s3_sources=["s3://bucket/prefix"],
+        sample_courses=["DemoX_Bees101_2016_T1"],
+    )
 
 
 class House:

@@ -10,6 +10,7 @@ from optimus import registry
 from optimus.errors import ServiceDefinitionError
 from optimus.registry import Registry, load_registry
 from optimus.settings import FixedSettings
+from tests.house import with_everything_in_use
 
 SERVICE = """
 from optimus.service import DerivedService, FileService
@@ -155,7 +156,7 @@ def test_the_tables_of_an_ignored_service_can_still_be_asked():
 
 
 def test_the_services_of_the_house_are_all_there_each_under_its_folders_name():
-    found = load_registry(FixedSettings(mongo_host=SecretStr("localhost")))
+    found = load_registry(with_everything_in_use())
     folders = {path.parent.name for path in registry.SERVICES_FOLDER.glob("*/service.py")}
     assert set(names(found)) == folders
 

@@ -15,8 +15,9 @@ from optimus.scheduler import Wishes
 from optimus.service import Service
 from optimus.settings import WITHOUT_EFFECT, FixedSettings, Settings
 from tests.docs.pages import DOCS, PAGES, ROOT, anchors, commands, links, name_of, text_of
+from tests.house import with_everything_in_use
 
-REGISTRY = load_registry(FixedSettings())
+REGISTRY = load_registry(with_everything_in_use())
 ADRS = sorted((DOCS / "adr").glob("*.md"))
 LONGEST_ADR = 60
 

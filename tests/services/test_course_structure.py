@@ -130,7 +130,7 @@ def test_edge_and_production_are_two_structures(house):
         ("edge", f"{DATABASE}_Edge"),
         ("prod", DATABASE),
     ]
-    assert tree_of(house, f"{STEM}-edge") == tree_of(house, f"{STEM}-course-prod-analytics")
+    assert tree_of(house, f"{STEM}-edge") == tree_of(house, STEM)
 
 
 def test_a_new_delivery_replaces_the_structure(house):
