@@ -8,6 +8,7 @@ import pytest
 
 from optimus.package.layout import Package, PackageFile
 from optimus.queue.records import Result
+from optimus.queue.store import Queue
 from optimus.registry import Registry
 from optimus.scanner import scan
 from optimus.scheduler import (
@@ -19,8 +20,17 @@ from optimus.scheduler import (
     order_of_claims,
     owner_of,
 )
-from optimus.service import DerivedRun, DerivedService, FileRun, FileService, Service
+from optimus.service import (
+    DerivedRun,
+    DerivedService,
+    FileRun,
+    FileService,
+    PeriodicService,
+    Run,
+    Service,
+)
 from optimus.touches import EVERYTHING
+from optimus.worker import Worker
 from tests.core.mortal import LOG, OTHER, Clock, event
 from tests.house import House
 
@@ -353,3 +363,112 @@ def test_a_single_pass_waits_for_a_short_back_off(house):
 def test_a_state_folder_is_not_taken_for_another_whose_name_begins_alike(house, tmp_path):
     other = house.settings.model_copy(update={"state_path": tmp_path / "state2"})
     assert not owner_of(other).startswith(owner_of(house.settings))
+
+
+# --- services that let others find more -------------------------------------------------------
+
+
+class Bringer(FileService):
+    """Brings a log for every dump."""
+
+    name, spelled, title = "bringer", "Bringer", "Bringer"
+    feeds_the_package = True
+
+    def wants(self, package: Package) -> Iterable[PackageFile]:
+        return package.state
+
+    def ingest(self, run: FileRun) -> None:
+        logs = run.place.package / "clickstream_logs" / "latest"
+        run.staging.write_bytes(logs / LOG, b"brought\n")
+
+
+class Visitor(PeriodicService):
+    """Remembers when it looked."""
+
+    name, spelled, title = "visitor", "Visitor", "Visitor"
+    options = ("S3_INTERVAL",)
+    interval = "S3_INTERVAL"
+    feeds_the_package = True
+    looks: ClassVar[list[float]] = []
+
+    def look(self, run: Run) -> None:
+        self.looks.append(run.started.timestamp())
+        run.counts["seen"] = 1
+
+
+def test_what_a_service_brings_is_found_in_the_same_pass(house):
+    house.registry = Registry((Bringer(), Clicks(), Times()), ())
+    deliver_dump(house)
+    house.ingest()
+    assert [row.state for row in house.sources("clicks")] == ["done"]
+    assert Times.told == [None]
+
+
+def test_derived_work_waits_while_more_files_are_on_their_way(house):
+    house.registry = Registry((Bringer(), Clicks(), Times()), ())
+    house.log(LOG, "a")
+    deliver_dump(house)
+    scan(house.settings, house.registry, house.queue, settle_seconds=0)
+    scheduler = Scheduler(house.settings, house.registry, house.queue)
+    worker = Worker(house.settings, house.registry, house.queue)
+    bringing = house.queue.claim("bringer", "x")
+    clicks = house.queue.claim("clicks", "x")
+    worker.do(clicks, lambda progress: True)
+    scheduler._queue_derived()
+    assert scheduler._claim() is None
+    worker.do(bringing, lambda progress: True)
+    claim = scheduler._claim()
+    assert claim is not None
+    assert claim.service == "times"
+
+
+@pytest.fixture
+def visited(house, monkeypatch):
+    monkeypatch.setattr(Visitor, "looks", [])
+    house.registry = Registry((Visitor(), Clicks()), ())
+    return house
+
+
+def looks_after(house: House, clock: Clock, seconds: float) -> int:
+    """How often the daemon has looked, once its clock has gone on."""
+    clock.now += seconds
+    scheduler = Scheduler(house.settings, house.registry, house.queue)
+    worker = Worker(house.settings, house.registry, house.queue)
+    scheduler._scan()
+    while (claim := scheduler._claim()) is not None:
+        worker.do(claim, lambda progress: True)
+    return len(Visitor.looks)
+
+
+def test_a_periodic_service_looks_once_in_each_interval(visited):
+    clock = Clock()
+    clock.now -= clock.now % 3600
+    visited.queue = Queue(visited.settings.queue_place, now=clock)
+    assert [looks_after(visited, clock, seconds) for seconds in (0, 10, 3580, 10, 3600)] == [
+        1,
+        1,
+        1,
+        2,
+        3,
+    ]
+    assert visited.sources("visitor")[0].counts["seen"] == 1
+
+
+def test_a_single_pass_looks_once_however_often_it_scans(visited):
+    visited.ingest()
+    visited.ingest()
+    assert len(Visitor.looks) == 2
+
+
+def test_work_that_may_take_days_holds_nothing_up(visited):
+    visited.registry = Registry((Visitor(), Clicks(), Times()), ())
+    visited.log(LOG, "a")
+    scheduler = Scheduler(visited.settings, visited.registry, visited.queue)
+    scheduler._scan()
+    visited.queue.claim("visitor", "x")
+    worker = Worker(visited.settings, visited.registry, visited.queue)
+    worker.do(visited.queue.claim("clicks", "x"), lambda progress: True)
+    scheduler._queue_derived()
+    claim = scheduler._claim()
+    assert claim is not None
+    assert claim.service == "times"

@@ -3,11 +3,13 @@
 import os
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from optimus.errors import OutputUnavailableError
-from optimus.outputs.staging import Staging, make_folder, sweep
+from optimus.outputs import linux
+from optimus.outputs.staging import Rights, Shelf, Staging, make_folder, sweep
 
 
 @pytest.fixture
@@ -204,3 +206,93 @@ def test_what_another_try_is_writing_stays_when_leftovers_are_removed(tmp_path):
         Staging(mark).write_bytes(tmp_path / "part.parquet", b"half")
     assert sweep([tmp_path], at_work=["bbbb.2"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == [".part.parquet.bbbb.2.tmp"]
+
+
+# --- folders, links, and what is staged apart -------------------------------------------------
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    return Shelf(tmp_path / ".incoming", Rights(0o660, 0o770))
+
+
+def test_a_folder_appears_whole_with_the_rights_of_its_shelf(tmp_path, staging, shelf):
+    final = tmp_path / "out" / "2016-02-07"
+    hidden = staging.folder_for(final, shelf)
+    (hidden / "ora").mkdir()
+    (hidden / "ora" / "x.sql").write_bytes(b"new")
+    assert not final.exists()
+    assert [path.name for path in tmp_path.iterdir() if path != shelf.folder] == ["out"]
+    staging.publish()
+    assert (final / "ora" / "x.sql").read_bytes() == b"new"
+    assert [mode(path) for path in (final, final / "ora", final / "ora" / "x.sql")] == [
+        0o770,
+        0o770,
+        0o660,
+    ]
+    assert list(shelf.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_folder_takes_the_place_of_an_older_one(tmp_path, staging, monkeypatch, can_exchange):
+    if not can_exchange:
+        without_renameat2 = SimpleNamespace(syncfs=lambda descriptor: 0)
+        monkeypatch.setattr(linux, "_library", without_renameat2)
+    final = tmp_path / "a"
+    final.mkdir()
+    (final / "old").write_bytes(b"")
+    (staging.folder_for(final) / "new").write_bytes(b"")
+    staging.publish()
+    assert [path.name for path in final.iterdir()] == ["new"]
+    assert hidden(tmp_path) == []
+
+
+def test_a_folder_that_is_taken_back_leaves_nothing(tmp_path, staging, shelf):
+    (staging.folder_for(tmp_path / "a", shelf) / "x").write_bytes(b"")
+    staging.discard()
+    assert list(shelf.folder.iterdir()) == []
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_half_filled_folder_is_swept_away(tmp_path, staging, shelf):
+    (staging.folder_for(tmp_path / "a", shelf) / "x").write_bytes(b"")
+    assert sweep([shelf.folder]) == 1
+    assert list(shelf.folder.iterdir()) == []
+
+
+def test_things_of_one_name_share_a_shelf(tmp_path, staging, shelf):
+    finals = [tmp_path / folder / "x.log" for folder in ("a", "b")]
+    for final in finals:
+        staging.path_for(final, shelf).write_text(final.parent.name)
+    staging.publish()
+    assert [final.read_text() for final in finals] == ["a", "b"]
+
+
+def test_a_link_is_moved_in_one_step_after_all_else(tmp_path, staging, shelf):
+    latest, seen = tmp_path / "latest", []
+    latest.symlink_to("old")
+    staging.folder_for(tmp_path / "new", shelf)
+
+    def is_wanted() -> bool:
+        seen.append((tmp_path / "new").is_dir())
+        return True
+
+    staging.point(latest, "new", shelf, is_wanted)
+    assert str(latest.readlink()) == "old"
+    staging.publish()
+    assert (str(latest.readlink()), seen) == ("new", [True])
+    assert list(shelf.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("is_wanted", "is_folder"), [(False, False), (True, True)])
+def test_a_link_stays_where_it_is_not_wanted_or_is_no_link(
+    tmp_path, staging, shelf, is_wanted, is_folder
+):
+    latest = tmp_path / "latest"
+    if is_folder:
+        latest.mkdir()
+    else:
+        latest.symlink_to("old")
+    staging.point(latest, "new", shelf, lambda: is_wanted)
+    staging.publish()
+    assert latest.is_dir() if is_folder else str(latest.readlink()) == "old"

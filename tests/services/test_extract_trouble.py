@@ -100,6 +100,13 @@ def test_a_file_that_only_looks_encrypted_is_refused(arrivals, key):
     assert "not encrypted" in refused(arrivals)
 
 
+@pytest.mark.parametrize("first", ["encrypted", "stored"])
+def test_nothing_unencrypted_is_smuggled_in_beside_what_is_encrypted(arrivals, key, first):
+    both = [key.encrypt(LINES), key.gpg("--store", data=b"smuggled")]
+    arrivals.deliver(f"{DAY}.gpg", b"".join(both if first == "encrypted" else reversed(both)))
+    refused(arrivals)
+
+
 def test_encryption_without_protection_against_changes_is_refused(arrivals, key):
     old = ("--rfc2440", "--disable-mdc", "--cipher-algo=AES256")
     arrivals.deliver(f"{DAY}.gpg", key.encrypt(LINES, *old))
@@ -324,6 +331,13 @@ def test_it_does_not_begin_what_the_disk_cannot_hold(arrivals, monkeypatch):
     arrivals.ingest()
     assert (arrivals.only().state, arrivals.only().reason) == ("queued", "unavailable")
     assert "needs more than 10 bytes" in arrivals.only().message
+
+
+def test_a_size_that_no_disk_could_hold_is_not_waited_for(arrivals):
+    content = zipped({TABLE: b"x"})
+    at = content.rindex(b"PK\1\2") + 24
+    arrivals.deliver(WEEK, content[:at] + b"\xfe\xff\xff\xff" + content[at + 4 :])
+    assert "200 times its size" in refused(arrivals)
 
 
 def test_a_disk_that_fills_up_publishes_nothing(arrivals):

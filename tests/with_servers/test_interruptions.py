@@ -22,6 +22,9 @@ SERVICES = (
     "course_structure",
     "person_course",
     "event_indexes",
+    "email_crm",
+    "event_count",
+    "daily_count",
 )
 PATIENCE = 240
 AWAY = 3
