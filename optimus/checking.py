@@ -86,10 +86,13 @@ def _findings(settings: Settings, remarks: list[str]) -> Iterator[Finding]:
 def _package(settings: Settings) -> Iterator[Finding]:
     package = whole_package(settings)
     logs, dumps, courses = len(package.logs), len(package.state), len(package.courses())
-    found = f"tracking logs: {logs:,}, files of dumps: {dumps:,}, course runs: {courses:,}."
-    yield Finding(GOOD if logs or dumps else "bad", "DATA_PATHS", found)
+    found = f"tracking logs: {logs:,}, files of dumps: {dumps:,}, course runs: {courses:,}"
+    if settings.awaits_deliveries:
+        found += f", deliveries: {len(package.deliveries):,}"
+    worst = LOOK if logs or dumps or settings.awaits_deliveries else BAD
+    yield Finding(GOOD if logs or dumps or package.deliveries else worst, "DATA_PATHS", f"{found}.")
     for remark in package.remarks:
-        yield Finding(LOOK if logs or dumps else "bad", "DATA_PATHS", remark)
+        yield Finding(worst, "DATA_PATHS", remark)
 
 
 def _writable(name: str, folder: Path) -> Finding:

@@ -58,7 +58,7 @@ def run_once(settings: Settings, out: Console) -> int:
         AlreadyRunningError: another process holds the state folder.
         SettingsError: none of the data folders is there.
     """
-    if not any(root.is_dir() for root in settings.data_paths):
+    if not (settings.awaits_deliveries or any(root.is_dir() for root in settings.data_paths)):
         missing = ", ".join(str(root) for root in settings.data_paths)
         raise SettingsError(
             f"DATA_PATHS: {missing}: no such folder. Name the folder that holds "

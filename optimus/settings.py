@@ -253,6 +253,11 @@ class Settings(BaseSettings):
         return self.publish_path or self.data_paths[0]
 
     @property
+    def awaits_deliveries(self) -> bool:
+        """Whether deliveries are to be unpacked into the data folders."""
+        return bool(self.delivery_paths or self.s3_sources)
+
+    @property
     def fetched_path(self) -> Path:
         """Where deliveries from S3 are kept: a folder like those of DELIVERY_PATHS."""
         return self.state_path / "fetched"
