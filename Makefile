@@ -27,12 +27,13 @@ setup-dev: setup .venv/workshop
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-servers: setup-dev  ## Install MariaDB for the tests, where the system lets us
-	@command -v mariadbd >/dev/null || test -x /usr/sbin/mariadbd || { \
+servers: setup-dev  ## Install MariaDB and GnuPG for the tests, where the system lets us
+	@{ { command -v mariadbd || test -x /usr/sbin/mariadbd; } && command -v gpg; } >/dev/null || { \
 		test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& apt-get update -q >/dev/null \
-		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends mariadb-server >/dev/null; \
-	} || echo "MariaDB is not installed: the tests that need it say so. Install mariadb-server to run them."
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+			mariadb-server gpg gpg-agent >/dev/null; \
+	} || echo "MariaDB or GnuPG is not installed: the tests that need them say so. Install mariadb-server and gnupg to run them."
 
 demo: setup  ## Write a synthetic package, ingest it, show what came out
 	@$(BIN)/python ingestor.py demo

@@ -40,10 +40,12 @@ class Measured(NamedTuple):
     Attributes:
         seconds: by the clock on the wall.
         megabytes: peak memory of the process and its children; 0 where nobody looked.
+        before: of these, what the process had before it began.
     """
 
     seconds: float
     megabytes: float = 0.0
+    before: float = 0.0
 
 
 def write_log(folder: Path, size: int) -> Path:
@@ -85,13 +87,13 @@ def with_the_service(delivered: Path, home: Path, folder: Path) -> Measured:
         gpg_home=home,
     )
     house.settings.publish_folder.mkdir()
-    memory = Memory()
+    before, memory = _peak("self"), Memory()
     memory.start()
     house.ingest()
     megabytes = memory.stop()
     [run] = house.runs("extract")
     assert run.outcome == "done", run.message
-    return Measured(run.seconds, megabytes)
+    return Measured(run.seconds, megabytes, before)
 
 
 class Memory(Thread):
@@ -109,7 +111,7 @@ class Memory(Thread):
     def run(self) -> None:
         while not self._end.wait(0.01):
             for child in self._list.read_text(encoding="ascii").split():
-                self._children[child] = max(_peak(child), self._children.get(child, 0))
+                self._children[child] = max(_peak(child, "gpg"), self._children.get(child, 0))
 
     def stop(self) -> float:
         """Megabytes, of all that were there at any time."""
@@ -117,12 +119,15 @@ class Memory(Thread):
         return _peak("self") + sum(self._children.values())
 
 
-def _peak(process: str) -> float:
+def _peak(process: str, name: str = "") -> float:
+    """Megabytes that a process had at most; none while it does not have that name yet."""
     try:
-        lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
+        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     except OSError:
         return 0.0
-    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    is_meant = name in {"", facts["Name"]}
+    return int(facts["VmHWM"].split()[0]) / 1024 if is_meant and "VmHWM" in facts else 0.0
 
 
 def in_turns(works: dict[str, Callable[[], Measured]], rounds: int) -> dict[str, list[Measured]]:
@@ -167,7 +172,11 @@ def measure(megabytes: int, rounds: int, key: Key) -> None:
         for label, costs in found.items():
             rate = median(size / cost.seconds for cost in costs)
             print(f"{label:14} {rate:8,.0f} MB/s")
-        print(f"peak memory of {OURS}: {max(cost.megabytes for cost in found[OURS]):,.0f} MB")
+        most = max(found[OURS], key=lambda cost: cost.megabytes)
+        print(
+            f"peak memory of {OURS}: {most.megabytes:,.0f} MB, {most.before:,.0f} of them before "
+            "it began"
+        )
         ratios = [
             shell.seconds / ours.seconds
             for shell, ours in zip(found[SHELL], found[OURS], strict=True)

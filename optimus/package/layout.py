@@ -263,9 +263,7 @@ def _newest_delivery(folder: Path, remarks: list[str]) -> list[_Delivery]:
         return []
     latest = latest_folder(folder, remarks)
     if latest is not None:
-        return [
-            _Delivery(folder.parent, latest, day_in(latest.name) or day_in(latest.parent.name))
-        ]
+        return [_Delivery(folder.parent, latest, day_in(latest.name) or day_in(latest.parent.name))]
     dated = dated_packages(folder.parent, remarks)
     if not dated:
         remarks.append(f"{folder} holds no 'latest' and no folder with a date in its name.")

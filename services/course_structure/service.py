@@ -18,7 +18,7 @@ from optimus.errors import BadFileError
 from optimus.outputs.catalog import LakeTables
 from optimus.package.course_key import course_id_of
 from optimus.package.layout import CourseRun, Package, PackageFile
-from optimus.package.names import safe_file_name
+from optimus.package.names import parse_name, safe_file_name
 from optimus.package.olx import Course, StructureCounts, count_structure, read_course
 from optimus.service import FileRun, FileService, described_schema
 from optimus.touches import course_touch
@@ -131,7 +131,10 @@ def _tree_for_the_web(course: Course) -> dict[str, Any]:
 
 def _json_names(file: PackageFile, course: CourseRun) -> set[str]:
     """The name that the original wrote, and the one that its readers ask for."""
-    folder = file.path.name if course.site == "prod" else f"{course.stem}-edge"
+    archive = parse_name(f"{file.path.name}.xml.tar.gz")
+    folder = archive.stem if archive else file.path.name
+    if course.site == "edge":
+        folder = f"{course.stem}-edge"
     return {safe_file_name(folder), course.database.replace("_", "-")}
 
 

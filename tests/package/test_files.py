@@ -16,9 +16,11 @@ from optimus.package import files
 from optimus.package.files import (
     BYTE_ORDER_MARK,
     KEPT_OF_TOO_LONG,
+    Blocks,
     Chunk,
     DeliveredFile,
     TooLong,
+    Unpacked,
     fingerprint,
     hash_file,
 )
@@ -142,6 +144,32 @@ def test_the_hash_of_a_read_file_is_that_of_its_bytes_on_the_disk(tmp_path, pack
         assert file.sha256 == hash_file(path)
         assert file.bytes_read == file.bytes_total == path.stat().st_size
         assert file.content_bytes == 5000
+
+
+def test_a_file_can_be_taken_as_it_lies_on_the_disk(tmp_path):
+    packed = gzip.compress(b"a" * 5000)
+    with opened(written(tmp_path, packed)) as file:
+        assert b"".join(file.packed_blocks()) == packed
+        assert file.content_sha256 == file.sha256 == hashlib.sha256(packed).hexdigest()
+        assert file.content_bytes == len(packed)
+
+
+def test_the_middle_of_a_file_can_be_read_while_it_is_read(tmp_path):
+    with opened(written(tmp_path, b"0123456789")) as file:
+        assert file.read_at(3, 4) == b"3456"
+        assert file.read_at(8, 100) == b"89"
+        assert b"".join(file.blocks()) == b"0123456789"
+
+
+@given(st.lists(st.binary(max_size=5)), st.booleans())
+def test_blocks_of_any_size_are_a_stream(blocks, is_packed):
+    content = b"".join(blocks)
+    stream = gzip.compress(content) if is_packed else content
+    pieces = [stream[at : at + 3] for at in range(0, len(stream), 3)] if is_packed else blocks
+    unpacked = Unpacked(Blocks([b"", *pieces, b""]), "x")
+    assert unpacked.is_gzip == stream.startswith(b"\x1f\x8b")
+    if unpacked.is_gzip == is_packed:
+        assert b"".join(unpacked.blocks()) == content
 
 
 @pytest.mark.parametrize("length", range(2, len(gzip.compress(b"abc" * 50))))

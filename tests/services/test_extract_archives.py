@@ -77,8 +77,9 @@ def test_a_zip_is_read_as_python_wrote_it(files):
         assert read(zipped(files, method)) == files
 
 
-def test_large_members_come_in_small_blocks():
-    content = bytes(5 << 20)
+@pytest.mark.parametrize("more", range(6))
+def test_large_members_come_in_small_blocks_and_whole(more):
+    content = bytes((2 << 20) + more)
     archive = opened(zipped({"a": content}))
     blocks = list(archive.blocks(archive.members[0]))
     assert b"".join(blocks) == content

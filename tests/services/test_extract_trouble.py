@@ -89,6 +89,12 @@ def test_damaged_encryption_is_refused(arrivals, key, name, damage, words):
     assert (f"{TABLE}.gpg" if name == WEEK else name) in message
 
 
+def test_what_stands_behind_an_encrypted_file_is_refused_with_it(arrivals, key):
+    # Unlike a long one, it says how long it is: gpg takes the rest for another.
+    arrivals.deliver(f"{DAY}.gpg", key.encrypt(b"short") + b"more")
+    refused(arrivals)
+
+
 def test_a_changed_byte_in_the_middle_is_noticed(arrivals, key):
     content = key.encrypt(gzip.compress(LINES))
     arrivals.deliver(f"{DAY}.gz.gpg", flipped(content, len(content) // 2))
@@ -235,13 +241,13 @@ def test_damaged_gzip_is_refused_even_when_it_stays_packed(tmp_path, key, packed
 @pytest.mark.parametrize("name", [f"{DAY}.gpg", f"{DAY}.gz.gpg", WEEK, f"again-{WEEK}"])
 def test_a_bomb_is_refused_wherever_it_is_packed(arrivals, key, monkeypatch, name):
     monkeypatch.setattr("optimus.package.files.BOMB_FLOOR", 1 << 20)
-    zeros = bytes(8 << 20)
+    zeros, small = bytes(8 << 20), key.encrypt(bytes(1 << 19))
     contents = {
         f"{DAY}.gpg": key.encrypt(zeros),
         f"{DAY}.gz.gpg": key.encrypt(gzip.compress(zeros)),
         WEEK: zipped({TABLE: zeros}),
         # Each is small enough: it is their number.
-        f"again-{WEEK}": zipped({f"{n}-{TABLE}": bytes(1 << 19) for n in range(16)}),
+        f"again-{WEEK}": zipped({f"{n}-{TABLE}.gpg": small for n in range(16)}),
     }
     arrivals.deliver(name, contents[name])
     assert "200 times its size" in refused(arrivals)
