@@ -348,11 +348,13 @@ class Scheduler:
 
     def _queue_derived(self) -> None:
         """Queue each derived service whose needs have news and are at rest."""
+        # One look for all of them: what builds on another must not see it rest a moment later.
+        states = self.queue.states()
         for service in self.registry.services:
             if not isinstance(service, DerivedService):
                 continue
             newest = self.queue.newest_run(service.needs)
-            if newest and at_rest(self.registry.all_needs(service), self.queue.states()):
+            if newest and at_rest(self.registry.all_needs(service), states):
                 item = Observed(
                     service=service.name,
                     spelled=service.spelled,
@@ -360,7 +362,8 @@ class Scheduler:
                     name=DERIVED_ITEM,
                     fingerprint=f"{newest}|{stamp_of(service, self.settings)}"[:255],
                 )
-                self.queue.observe([item])
+                if self.queue.observe([item]):
+                    states.setdefault(service.name, {})["queued"] = 1
 
     def _queue_periodic(self) -> None:
         """Queue each periodic service whose time has come."""

@@ -41,7 +41,7 @@ def find_courses(catalog: Catalog, connection: duckdb.DuckDBPyConnection) -> lis
 
     Args:
         catalog: the tables of the lake.
-        connection: one that has all of them as views.
+        connection: one that has ``course_structure.courses`` as a view.
     """
     infos = {
         row["database"]: row

@@ -25,6 +25,7 @@ from optimus.service import MYSQL, DerivedRun, DerivedService, described_schema
 
 HERE = Path(__file__).parent
 DATABASE = "Daily_Count"
+SCHEMAS = ("logs", "course_structure", "Person_Course")
 ACTIVITY, LEARNER, DAILY_COUNT = (
     (HERE / f"{name}.sql").read_text() for name in ("activity", "learner", "daily_count")
 )
@@ -104,7 +105,7 @@ class DailyCount(DerivedService):
 
     def derive(self, run: DerivedRun) -> None:
         """Count all touched course runs in one query, and write each by itself."""
-        with run.connect() as connection:
+        with run.connect(run.catalog.in_schemas(*SCHEMAS)) as connection:
             courses = [
                 course
                 for course in find_courses(run.catalog, connection)

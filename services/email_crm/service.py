@@ -35,6 +35,7 @@ from services.email_crm.columns import (
 HERE = Path(__file__).parent
 FULL_EXPORT = "EMAILCRM_FULL_EXPORT"
 CSV = "emailcrm"
+SCHEMAS = ("email_opt_in", "course_structure", "Person_Course", "Email_CRM")
 ROWS_AT_ONCE = 10_000
 CONTACTS_SQL = (HERE / "contacts.sql").read_text()
 LASTEXPORT_SQL = (HERE / "lastexport.sql").read_text()
@@ -97,7 +98,7 @@ class EmailCrm(DerivedService):
 
     def derive(self, run: DerivedRun) -> None:
         """Make the list, export it or what changed, and remember what was exported."""
-        with run.connect() as connection:
+        with run.connect(run.catalog.in_schemas(*SCHEMAS)) as connection:
             if not _register_inputs(run, connection):
                 run.note(NO_PREFERENCES)
                 return

@@ -77,7 +77,7 @@ class EventCount(DerivedService):
 
     def derive(self, run: DerivedRun) -> None:
         """Look through the logs, some at a time; then write each touched course run by itself."""
-        with run.connect() as connection:
+        with run.connect(run.catalog.in_schemas("course_structure")) as connection:
             courses = [
                 course
                 for course in find_courses(run.catalog, connection)

@@ -79,7 +79,7 @@ class ExtractSample(DerivedService):
         Raises:
             BadFileError: a sample with pseudonyms would still name somebody.
         """
-        with run.connect() as connection:
+        with run.connect(run.catalog.in_schemas("course_structure")) as connection:
             courses = {one.run.database: one for one in find_courses(run.catalog, connection)}
         wanted = list(dict.fromkeys(run.options["SAMPLE_COURSES"]))
         run.progress.total = len(wanted)

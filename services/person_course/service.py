@@ -32,6 +32,7 @@ from services.person_course.inputs import register_inputs
 
 HERE = Path(__file__).parent
 DATABASE = "Person_Course"
+SCHEMAS = ("logs", "course_structure", DATABASE)
 ROWS_AT_ONCE = 10_000
 PERSON_COURSE_SQL = (HERE / "person_course.sql").read_text()
 COURSE_PROFILE_SQL = (HERE / "course_profile.sql").read_text()
@@ -98,7 +99,7 @@ class PersonCourse(DerivedService):
 
     def derive(self, run: DerivedRun) -> None:
         """Compute all touched course runs in one query, and write each by itself."""
-        with run.connect() as connection:
+        with run.connect(run.catalog.in_schemas(*SCHEMAS)) as connection:
             courses = [
                 course
                 for course in find_courses(run.catalog, connection)

@@ -365,6 +365,38 @@ def test_a_state_folder_is_not_taken_for_another_whose_name_begins_alike(house, 
     assert not owner_of(other).startswith(owner_of(house.settings))
 
 
+def test_what_needs_another_never_overtakes_it_however_the_moments_fall(house, monkeypatch):
+    """A dump ends between the look at Report and the look at Summary."""
+
+    class Summary(Times):
+        name, spelled, title = "summary", "Summary", "Summary"
+        needs: ClassVar[tuple[str, ...]] = ("report", "dumps")
+        told: ClassVar[list[frozenset[str] | None]] = []
+
+    house.registry = Registry((Clicks(), Dumps(), Times(), Report(), Summary()), ())
+    house.log(LOG, "a")
+    deliver_dump(house)
+    scheduler = Scheduler(house.settings, house.registry, house.queue)
+    worker = Worker(house.settings, house.registry, house.queue)
+    scheduler._scan()
+    worker.do(house.queue.claim("clicks", "x"), lambda progress: True)
+    scheduler._queue_derived()
+    worker.do(house.queue.claim("times", "x"), lambda progress: True)
+    dump, states = house.queue.claim("dumps", "x"), house.queue.states
+    looks: list[str] = []
+
+    def and_then_the_dump_ends():
+        found = states()
+        looks.append("look")
+        if len(looks) == 2:
+            worker.do(dump, lambda progress: True)
+        return found
+
+    monkeypatch.setattr(house.queue, "states", and_then_the_dump_ends)
+    scheduler._queue_derived()
+    assert house.sources("summary") == []
+
+
 # --- services that let others find more -------------------------------------------------------
 
 
