@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: help setup setup-s3 setup-dev servers demo run test check docs
 
 help:  ## Say what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: .venv/runtime  ## Make .venv with what the program needs
 

@@ -19,7 +19,7 @@ DBSTATE_PREFIX = ""
 # Folders where deliveries arrive as edX sends them: package zips, .gpg logs.
 DELIVERY_PATHS = []
 
-# Data folder that deliveries are unpacked to; blank: the first of DATA_PATHS.
+# One of DATA_PATHS, that deliveries are unpacked to; blank: the first.
 PUBLISH_PATH = None
 
 # Group that unpacked files are given to; blank: the daemon's own.
@@ -52,16 +52,16 @@ MAX_DROP = 0.2
 # Services that do not run, by folder name or original spelling.
 IGNORE_SERVICES = []
 
-# Where the queue, the logs, the locks and rejects live.
+# Where queue, logs, locks, rejects and fetched deliveries live.
 STATE_PATH = "var"
 
 # The folder of Parquet files that queries read.
 LAKE_PATH = "var/lake"
 
-# Where CSV files are written.
+# Where CSV files and samples of learners are written.
 EXPORT_PATH = "var/exports"
 
-# Where course_structure/<course>.json is written.
+# Where JSON for the web is written.
 WWW_PATH = "www"
 
 # MySQL or MariaDB server of queue and tables; blank: SQLite, no tables.

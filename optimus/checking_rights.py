@@ -15,7 +15,7 @@ from optimus.findings import Found, bad, good, look
 from optimus.servers import SqlServer
 
 THING = "SQL_HOST"
-SHARED_DATABASES = ("api", "Person_Course")
+SHARED_DATABASES = ("api", "Person_Course", "Course_Event", "Daily_Count", "Email_CRM")
 COURSES_TRIED = 20
 
 NEEDED = (

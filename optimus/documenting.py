@@ -12,11 +12,10 @@ import pyarrow as pa
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from optimus.package.forum import FORUM_SCHEMA
 from optimus.package.tables import KNOWN_TABLES
-from optimus.registry import load_registry
+from optimus.registry import every_service
 from optimus.service import Service
-from optimus.settings import ENVIRONMENT_PREFIX, ROOT, WITHOUT_EFFECT, FixedSettings, Settings
+from optimus.settings import ENVIRONMENT_PREFIX, ROOT, WITHOUT_EFFECT, Settings
 
 EXAMPLE_HEAD = '''\
 """Settings: copy this file to config.py and change what differs. All are optional.
@@ -107,8 +106,9 @@ def _outputs_page() -> str:
             "stand for a course run, a table or a file. Times are UTC.\n"
         ),
     ]
-    for service in load_registry(FixedSettings()).services:
-        lines += _tables_of(service)
+    for service in every_service():
+        if service.lake_tables:
+            lines += _tables_of(service)
     lines += ["## Tables of the course databases\n", *_dump_tables()]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -121,9 +121,8 @@ def _tables_of(service: Service) -> Iterator[str]:
         if tables.newest:
             yield f"All deliveries are in `{tables.schema}_history`, with the column `delivered`."
         yield ""
-        schema = tables.empty or (FORUM_SCHEMA if service.name == "discussion_forums" else None)
-        if schema is not None:
-            yield from _columns(schema)
+        if tables.empty is not None:
+            yield from _columns(tables.empty)
 
 
 def _columns(schema: pa.Schema) -> Iterator[str]:

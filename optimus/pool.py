@@ -48,8 +48,12 @@ class Pool:
 
     @property
     def has_room(self) -> bool:
-        """Whether another item may be started now."""
-        return len(self.running) < self._settings.workers
+        """Whether another item may be started now.
+
+        What looks at something outside may take days over it, and takes no place from others.
+        """
+        busy = sum(claim.kind != "periodic" for claim, _ in self.running)
+        return busy < self._settings.workers
 
     @property
     def running(self) -> list[tuple[Claim, Progress]]:

@@ -76,6 +76,17 @@ def stamp_of(service: DerivedService, settings: Settings) -> str:
     return stamp if outputs == LAKE else f"{stamp} {outputs}"
 
 
+def every_service() -> list[Service]:
+    """Find, check and order the services, also those that do not run.
+
+    Raises:
+        ServiceDefinitionError: a folder does not hold a usable service, a need is unknown,
+            or needs go in a circle.
+    """
+    found = [_load(folder) for folder in sorted(SERVICES_FOLDER.iterdir()) if _is_service(folder)]
+    return _ordered(found)
+
+
 def load_registry(settings: Settings) -> Registry:
     """Find, check and order the services, those of IGNORE_SERVICES left out.
 
@@ -83,8 +94,7 @@ def load_registry(settings: Settings) -> Registry:
         ServiceDefinitionError: a folder does not hold a usable service, a need is unknown,
             or needs go in a circle.
     """
-    found = [_load(folder) for folder in sorted(SERVICES_FOLDER.iterdir()) if _is_service(folder)]
-    ordered = _ordered(found)
+    ordered = every_service()
     ignored = {name.casefold() for name in settings.ignore_services}
     running = [
         service

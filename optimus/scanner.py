@@ -10,7 +10,7 @@ from optimus.package.inventory import CourseOnSite
 from optimus.package.layout import Package, PackageFile, read_package
 from optimus.queue.records import WAITING, Observed
 from optimus.queue.store import Queue
-from optimus.registry import LAKE, Registry, outputs_of
+from optimus.registry import LAKE, Registry, options_of, outputs_of
 from optimus.service import FileService, InspectingService
 from optimus.settings import Settings
 
@@ -81,11 +81,12 @@ class _Look:
         rows = {row.name: row for row in self._queue.sources(service.name)}
         for file in service.wants(package):
             row = rows.get(file.source)
-            if row is None or row.state in WAITING:
+            if row is None or row.state in (*WAITING, "gone"):
                 self._is_waiting = True
                 _take_out(package, file.base)
             elif row.state == "done":
-                held = service.held_back(self._settings.lake_path, file)
+                options = options_of(service, self._settings)
+                held = service.held_back(self._settings.lake_path, file, options)
                 self.remarks += held.values()
                 _take_out(package, file.base, held)
 

@@ -129,12 +129,15 @@ class InspectingService(FileService):
     feeds_the_package = True
 
     @abstractmethod
-    def held_back(self, lake: Path, file: PackageFile) -> Mapping[CourseOnSite, str]:
+    def held_back(
+        self, lake: Path, file: PackageFile, options: Mapping[str, Any]
+    ) -> Mapping[CourseOnSite, str]:
         """Which course runs no other service may have yet, and a sentence why.
 
         Args:
             lake: the lake, where its own looks have left word.
             file: a package it has looked at.
+            options: the settings that it has declared.
         """
 
 

@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     )
     publish_path: RootedPath | None = Field(
         default=None,
-        description="Data folder that deliveries are unpacked to; blank: the first of DATA_PATHS.",
+        description="One of DATA_PATHS, that deliveries are unpacked to; blank: the first.",
     )
     publish_group: str = Field(
         default="", description="Group that unpacked files are given to; blank: the daemon's own."
@@ -136,16 +136,18 @@ class Settings(BaseSettings):
         default=[], description="Services that do not run, by folder name or original spelling."
     )
     state_path: RootedPath = Field(
-        default=Path("var"), description="Where the queue, the logs, the locks and rejects live."
+        default=Path("var"),
+        description="Where queue, logs, locks, rejects and fetched deliveries live.",
     )
     lake_path: RootedPath = Field(
         default=Path("var/lake"), description="The folder of Parquet files that queries read."
     )
     export_path: RootedPath = Field(
-        default=Path("var/exports"), description="Where CSV files are written."
+        default=Path("var/exports"),
+        description="Where CSV files and samples of learners are written.",
     )
     www_path: RootedPath = Field(
-        default=Path("www"), description="Where course_structure/<course>.json is written."
+        default=Path("www"), description="Where JSON for the web is written."
     )
     sql_host: str = Field(
         default="",

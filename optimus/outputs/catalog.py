@@ -35,7 +35,7 @@ class LakeTables:
             ending).
         newest: the table is the newest file only; all of them are in the table of the same
             name in the schema ``<schema>_history``.
-        empty: schema of the table while there is no file; None when there is no table then.
+        empty: its columns; a table that has one name is there also while there is no file.
         about: one sentence for the documentation.
     """
 
@@ -189,7 +189,8 @@ def _found(lake: Path, declared: LakeTables) -> Iterator[Table]:
         if match and not path.name.startswith("."):
             names = _filled(declared, match.groupdict())
             groups.setdefault(names, []).append(path)
-    if not groups and declared.empty is not None:
+    has_one_name = not FIELD.search(declared.schema + declared.table)
+    if not groups and declared.empty is not None and has_one_name:
         groups[declared.schema, declared.table] = []
     for (schema, name), files in groups.items():
         if not declared.newest:

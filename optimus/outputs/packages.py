@@ -63,7 +63,7 @@ CHANGES = _schema(
     ("columns_new", pa.list_(TEXT), "Columns that came."),
     ("columns_gone", pa.list_(TEXT), "Columns that went."),
     ("same_bytes", pa.bool_(), "The very same bytes."),
-    ("held", pa.bool_(), "It lost more than MAX_DROP of its rows: the course run is held back."),
+    ("lost", pa.float64(), "Share of its rows that the table has lost, from 0 to 1."),
     ("content", TEXT, "Hash of all that the package says of the course run."),
 )
 ACCEPTED = _schema(
@@ -120,8 +120,15 @@ class Delivery:
 class PackageLog:
     """Reads what the lake remembers, and notes what an operator accepts."""
 
-    def __init__(self, lake: Path) -> None:
+    def __init__(self, lake: Path, max_drop: float) -> None:
+        """Look into a lake.
+
+        Args:
+            lake: its folder.
+            max_drop: the share of its rows that a table may lose.
+        """
         self._lake = lake
+        self._max_drop = max_drop
 
     def deliveries(self, base: Path | None = None) -> list[Delivery]:
         """Every package it has an inventory of, oldest first; of one data folder, or of all."""
@@ -151,7 +158,10 @@ class PackageLog:
         found: dict[CourseOnSite, list[Row]] = {}
         for row in self.changes(delivery):
             course = row["stem"], row["site"]
-            if row["held"] and (delivery.day, *course, row["content"]) not in accepted:
+            if (
+                row["lost"] > self._max_drop
+                and (delivery.day, *course, row["content"]) not in accepted
+            ):
                 found.setdefault(course, []).append(row)
         return found
 
@@ -165,12 +175,17 @@ class PackageLog:
             "content": content,
             "accepted": datetime.now(UTC),
         }
-        staging = Staging("accept")
-        writer = LakeWriter(self._lake, staging, dict)
-        name = safe_file_name(f"{stem}-{site}~{delivery.day}")
-        writer.write(
-            f"{FOLDER}/accepted/{name}.parquet", pa.Table.from_pylist([row], schema=ACCEPTED)
-        )
+        name = safe_file_name(f"{stem}-{site}~{delivery.day}~{content[:8]}")
+        path = f"{FOLDER}/accepted/{name}.parquet"
+        self._write(path, pa.Table.from_pylist([row], schema=ACCEPTED))
+
+    def remember(self, delivery: Delivery, files: Iterable[Held]) -> None:
+        """Note what a package held that nobody has looked at while it was the newest."""
+        self._write(delivery.inventory, inventory_table(delivery, files))
+
+    def _write(self, path: str, rows: pa.Table) -> None:
+        staging = Staging("packages")
+        LakeWriter(self._lake, staging, dict).write(path, rows)
         staging.publish()
 
     def _accepted(self) -> set[tuple[date, str, str, str]]:
@@ -187,9 +202,7 @@ def inventory_table(delivery: Delivery, files: Iterable[Held]) -> pa.Table:
     return pa.Table.from_pylist([which | vars(held) for held in files], schema=INVENTORY)
 
 
-def change_row(
-    delivery: Delivery, change: Change, compared_with: date, max_drop: float, content: str
-) -> Row:
+def change_row(delivery: Delivery, change: Change, compared_with: date, content: str) -> Row:
     """A difference as a row of ``CHANGES``."""
     before, after = change.before, change.after
     return {
@@ -206,7 +219,7 @@ def change_row(
         "columns_new": change.columns_new,
         "columns_gone": change.columns_gone,
         "same_bytes": change.is_same,
-        "held": change.drop > max_drop,
+        "lost": change.drop,
         "content": content,
     }
 

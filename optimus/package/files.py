@@ -343,26 +343,31 @@ def fingerprint(path: Path) -> str:
     """The cheap fingerprint of a file, or of every file below a folder.
 
     Raises:
-        OSError: the file or folder cannot be looked at.
+        OSError: the file, or the folder itself, cannot be looked at.
     """
     status = path.stat()
     if not stat.S_ISDIR(status.st_mode):
         return str(Fingerprint.of(status))
     digest = hashlib.sha256()
-    for folder, folders, files in os.walk(path, onerror=_raise):
+    # What cannot be looked at has a print of its own: what can be is no less there.
+    unreadable: list[OSError] = []
+    for folder, folders, files in os.walk(path, onerror=unreadable.append):
         folders.sort()
         for name in sorted(files):
             inner = Path(folder, name)
             digest.update(
-                f"{inner.relative_to(path)}\0{Fingerprint.of(inner.lstat())}\n".encode(
-                    errors="surrogateescape"
-                )
+                f"{inner.relative_to(path)}\0{_print_of(inner)}\n".encode(errors="surrogateescape")
             )
+    for error in unreadable:
+        digest.update(f"{error.filename}\0{error.errno}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def _raise(error: OSError) -> None:
-    raise error
+def _print_of(path: Path) -> str:
+    try:
+        return str(Fingerprint.of(path.lstat()))
+    except OSError as error:
+        return f"error {error.errno}"
 
 
 def _open_regular(path: Path) -> int:

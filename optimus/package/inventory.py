@@ -18,6 +18,8 @@ WITH_LINES = (FileKind.table, FileKind.forum)
 
 CourseOnSite = tuple[str, str]
 """Stem and site: what tells a course run from all others."""
+Place = tuple[str, str, str]
+"""Stem, site and table."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Held:
         """The course run it is about."""
         return self.stem, self.site
 
+    @property
+    def place(self) -> Place:
+        """What it is compared by."""
+        return self.stem, self.site, self.table
+
 
 @dataclass(frozen=True)
 class Change:
@@ -74,6 +81,11 @@ class Change:
     def course(self) -> CourseOnSite:
         """The course run it is about."""
         return self.stem, self.site
+
+    @property
+    def place(self) -> Place:
+        """What was compared."""
+        return self.stem, self.site, self.table
 
     @property
     def columns_new(self) -> tuple[str, ...]:
@@ -138,10 +150,10 @@ def compare(before: Iterable[Held], after: Iterable[Held]) -> list[Change]:
     ]
 
 
-def _by_place(files: Iterable[Held]) -> dict[tuple[str, str, str], Held]:
+def _by_place(files: Iterable[Held]) -> dict[Place, Held]:
     # A notice of failure stands for nothing when the file itself is there as well.
     ordered = sorted(files, key=lambda held: (not held.failed, held.file))
-    return {(held.stem, held.site, held.table): held for held in ordered}
+    return {held.place: held for held in ordered}
 
 
 def _missing(of: Held | None, other: Held | None) -> tuple[str, ...]:

@@ -35,9 +35,9 @@ LONGEST_COURSE_KEY = LONGEST_DATABASE_NAME - len("personcourse_")
 LONGEST_FILE_NAME = 200
 # A course's database must never be one of the server's own or one that all courses share.
 RESERVED_DATABASES = re.compile(
-    "admin|api|config|course_event|discussion_forum|email_crm|geo_location|google_analytics|"
-    "information_schema|local|logs|main|mysql|performance_schema|person_course|pg_catalog|"
-    "report_notifier|sys|system|temp",
+    "admin|api|config|course_event|course_structure|daily_count|discussion_forum|email_crm|"
+    "email_opt_in|geo_location|google_analytics|information_schema|local|logs|main|mysql|packages|"
+    "performance_schema|person_course|pg_catalog|report_notifier|sys|system|temp",
     re.IGNORECASE,
 )
 

@@ -39,6 +39,7 @@ class DiscussionForums(FileService):
             schema="discussion_forum",
             table="{forum}",
             newest=True,
+            empty=FORUM_SCHEMA,
             about="One row per thread, response or comment, from the newest delivery.",
         ),
     )

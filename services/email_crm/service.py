@@ -55,8 +55,8 @@ OUTPUTS = (
     (LASTEXPORT, f"{LASTEXPORT_SQL} ORDER BY course_id, user_id"),
 )
 NO_PREFERENCES = (
-    "No e-mail preferences were delivered, so there is no contact list. Put edX's "
-    "<org>-email_opt_in-….csv with the other files of the database state."
+    "No e-mail preferences were delivered, so there is no contact list. edX sends them in a zip of "
+    "their own: deliver that as well, or put <org>-email_opt_in-….csv with the other dumps."
 )
 # edX offers it, and ISO 3166 leaves its code to whoever needs one.
 KOSOVO = {"country_code": "XK", "country_name": "Kosovo"}

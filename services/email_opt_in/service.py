@@ -57,6 +57,7 @@ class EmailOptIn(FileService):
             schema="email_opt_in",
             table="{org}",
             newest=True,
+            empty=SCHEMA,
             about="One row per learner and course run, from an organisation's newest delivery.",
         ),
     )

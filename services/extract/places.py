@@ -13,7 +13,7 @@ OPT_IN = "email_opt_in"
 
 
 def base_of(package: Path, org: str) -> Path:
-    """The data folder of an org: its own, or the whole where no other org is.
+    """The data folder of an org: its own, or the whole where that is its own or no other org is.
 
     Args:
         package: the folder that deliveries are published to.
@@ -22,6 +22,8 @@ def base_of(package: Path, org: str) -> Path:
     own = package / safe_file_name(org.casefold()) if org else package
     if own.is_dir():
         return own
+    if package.name.casefold() == own.name:
+        return package
     streams = [package / LOGS_FOLDER, package / STATE_FOLDER]
     is_taken = any(stream.is_dir() for stream in streams)
     return package if is_taken and set(_orgs_in(package)) <= {org.casefold()} else own

@@ -8,7 +8,7 @@ import pytest
 
 from optimus.sample import SamplePlan, SampleReport, write_package
 from optimus.sample.geo import write_geo_database
-from tests.end_to_end.installation import Installation
+from tests.end_to_end.installation import ASIDE, Installation
 
 PLAN = SamplePlan(learners=150, events=12_000, days=7, quirks=True)
 SMALL_PLAN = SamplePlan(learners=40, events=1_500, days=2, quirks=True)
@@ -40,7 +40,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory, geo_database: Path) -> In
     """The sample, ingested. Look at it only: tests that change something take a copy."""
     folder = tmp_path_factory.mktemp("ingested")
     report = write_package(folder / "package", PLAN)
-    installation = Installation(folder, folder / "package", geo_database)
+    installation = Installation(folder, folder / "package", geo_database, IGNORE_SERVICES=ASIDE)
     begun = time.monotonic()
     installation.once()
     return Ingested(installation, report, time.monotonic() - begun)
@@ -50,14 +50,14 @@ def ingested(tmp_path_factory: pytest.TempPathFactory, geo_database: Path) -> In
 def fresh(tmp_path: Path, geo_database: Path) -> Installation:
     """An installation of a test's own, with the same package, nothing ingested yet."""
     write_package(tmp_path / "package", PLAN)
-    return Installation(tmp_path, tmp_path / "package", geo_database)
+    return Installation(tmp_path, tmp_path / "package", geo_database, IGNORE_SERVICES=ASIDE)
 
 
 @pytest.fixture
 def unread(tmp_path: Path, geo_database: Path) -> Installation:
     """The same with a small package."""
     write_package(tmp_path / "package", SMALL_PLAN)
-    return Installation(tmp_path, tmp_path / "package", geo_database)
+    return Installation(tmp_path, tmp_path / "package", geo_database, IGNORE_SERVICES=ASIDE)
 
 
 @pytest.fixture

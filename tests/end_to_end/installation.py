@@ -14,6 +14,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 240
+ASIDE = ["email_opt_in", "email_crm", "event_count", "daily_count", "edx_course_structure"]
+"""Services that person_course does not build on: without them a pass is over sooner."""
 
 
 class Installation:

@@ -84,7 +84,7 @@ def test_the_export_of_the_profiles_holds_the_same_rows(ingested, answers):
 def test_every_export_is_kept_under_the_time_it_was_made_as_well(ingested):
     exports = ingested.installation.exports
     latest = {path.stem for path in (exports / "latest").glob("*.csv")}
-    assert latest == {f"personcourse_{key}" for key in COURSES} | {"courseprofile", "emailcrm"}
+    assert latest == {f"personcourse_{key}" for key in COURSES} | {"courseprofile"}
     for name in latest:
         [dated] = exports.glob(f"{name}_????????-??????.csv")
         assert dated.read_bytes() == (exports / "latest" / f"{name}.csv").read_bytes()
@@ -188,7 +188,7 @@ def test_new_dumps_without_new_clicks_update_person_course(fresh, geo_database):
     assert profile["nvertified_students"] == earlier["nvertified_students"] + 1
 
 
-@pytest.mark.parametrize("share", [0.2, 0.45, 0.7, 0.9])
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.8])
 def test_a_crash_at_any_moment_doubles_and_loses_nothing(fresh, ingested, geo_database, share):
     fresh.once_until_killed(ingested.seconds * share)
     fresh.once()

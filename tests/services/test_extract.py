@@ -310,6 +310,18 @@ def test_a_data_folder_of_another_org_is_left_to_it(arrivals, key, there):
     assert set(arrivals.published()) == {there, f"{STATES}/{WEEK}/{TABLE}"}
 
 
+def test_a_data_folder_that_is_called_like_its_org_needs_no_other(tmp_path, key):
+    arrivals = Arrivals(tmp_path, gpg_home=key.home, data_paths=[tmp_path / "RiverU"])
+    arrivals.data = tmp_path / "RiverU"
+    arrivals.deliver(f"{WEEK}.zip", week(key))
+    arrivals.deliver("lakeu-2016-03-06.zip", week(key, "lakeu-2016-03-06", auth_user=b"2"))
+    arrivals.ingest()
+    assert set(arrivals.published()) == {
+        f"database_state/{WEEK}/{TABLE}",
+        f"lakeu/database_state/lakeu-2016-03-06/{TABLE}",
+    }
+
+
 def test_a_zip_of_email_preferences_does_not_hide_the_package_of_its_name(arrivals, key):
     preferences = "RiverU-email_opt_in-prod-analytics.csv"
     arrivals.deliver(f"course-data/{WEEK}.zip", week(key))

@@ -46,7 +46,7 @@ def remarks(house: Deliveries) -> str:
 
 
 def accept(house: Deliveries, course: tuple[str, str]) -> None:
-    log = PackageLog(house.settings.lake_path)
+    log = PackageLog(house.settings.lake_path, house.settings.max_drop)
     newest = log.deliveries()[-1]
     log.accept(newest, course, log.held(newest)[course][0]["content"])
 
@@ -155,6 +155,54 @@ def test_what_failed_before_is_not_tried_again_because_the_package_is_looked_at(
     assert (again.state, again.gen, again.epoch) == ("failed", failed.gen, failed.epoch)
 
 
+def test_a_week_in_which_edx_could_not_make_the_table_is_no_measure(house):
+    deliver(house, FIRST, bees=100)
+    house.day = SECOND
+    house.deliver(f"{STEM}-auth_user-prod-analytics.sql.failed", "Traceback\n")
+    house.ingest()
+    deliver(house, THIRD, bees=10)
+    assert f"from 100 to 10 rows (90% less) since {FIRST}" in remarks(house)
+
+
+def test_a_course_run_that_was_away_for_a_week_is_measured_by_the_week_before(house):
+    deliver(house, FIRST, bees=100)
+    house.day = SECOND
+    house.table("auth_user", USERS, "1 a", stem=OTHER)
+    house.ingest()
+    deliver(house, THIRD, bees=10)
+    assert "from 100 to 10 rows" in remarks(house)
+
+
+def test_a_new_share_counts_at_once(house):
+    deliver(house, FIRST, bees=100)
+    deliver(house, SECOND, bees=50)
+    assert remarks(house) != ""
+    house.settings = house.settings.model_copy(update={"max_drop": 0.5})
+    house.ingest()
+    assert (remarks(house), accounts(house)[0]) == ("", 50)
+
+
+def test_what_is_looked_at_again_is_still_measured_by_the_same(house):
+    house.table("auth_user", USERS, *rows(100))
+    house.day = SECOND
+    house.table("auth_user", USERS, *rows(10))
+    house.ingest()
+    shutil.rmtree(house.package / "database_state" / f"demox-{FIRST}")
+    for _ in range(2):
+        house.table("teams", "id name", "1 x")
+        house.queue.retry("packages", done=True)
+        house.ingest()
+        assert "from 100 to 10 rows" in remarks(house)
+
+
+def test_a_link_that_leads_nowhere_holds_nothing_up(house):
+    deliver(house, FIRST, bees=1)
+    (house.state / f"{STEM}-teams-prod-analytics.sql").symlink_to("nowhere")
+    deliver(house, FIRST, bees=2)
+    assert [row.state for row in house.sources("packages")] == ["done"]
+    assert accounts(house)[0] == 2
+
+
 # --- what is told -----------------------------------------------------------------------------
 
 
@@ -256,6 +304,6 @@ def test_a_package_that_nobody_may_read_is_told(house, monkeypatch):
 
 
 def test_nobody_has_looked_at_an_unknown_package(house):
-    log = PackageLog(house.settings.lake_path)
+    log = PackageLog(house.settings.lake_path, house.settings.max_drop)
     unknown = Delivery(house.package, date(2016, 1, 1))
     assert (log.deliveries(), log.inventory(unknown), log.held(unknown)) == ([], [], {})

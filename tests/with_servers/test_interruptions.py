@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.installation import Installation
+from tests.end_to_end.installation import ASIDE, Installation
 from tests.servers import Program
 from tests.with_servers.town import Town
 
@@ -22,9 +22,6 @@ SERVICES = (
     "course_structure",
     "person_course",
     "event_indexes",
-    "email_crm",
-    "event_count",
-    "daily_count",
 )
 PATIENCE = 240
 AWAY = 3
@@ -38,6 +35,10 @@ def until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < end, "it never came to that"
         time.sleep(0.1)
+
+
+def a_host(town: Town, geo_database: Path, name: str = "host") -> Installation:
+    return town.installation(name, geo_database, IGNORE_SERVICES=ASIDE)
 
 
 def is_running(town: Town, service: str) -> bool:
@@ -80,9 +81,11 @@ def as_reader(town: Town, embedded: Installation) -> Installation:
 def test_two_daemons_share_a_queue_and_one_takes_over_what_the_other_leaves(
     town, geo_database, tmp_path
 ):
-    embedded = Installation(tmp_path / "embedded", town.package, geo_database)
+    embedded = Installation(
+        tmp_path / "embedded", town.package, geo_database, IGNORE_SERVICES=ASIDE
+    )
     embedded.once()
-    one, two = (town.installation(name, geo_database) for name in ("one", "two"))
+    one, two = (a_host(town, geo_database, name) for name in ("one", "two"))
     with one.daemon() as first, two.daemon():
         # Both have done something, and the first is in the middle of something else.
         until(lambda: len({run.worker for run in town.runs()}) > 1)
@@ -134,7 +137,7 @@ def documents_of_the_big_log(town: Town) -> int:
 
 
 def test_mongodb_is_killed_in_mid_file_and_comes_back(busy, geo_database):
-    with busy.installation("host", geo_database).daemon():
+    with a_host(busy, geo_database).daemon():
         until(lambda: documents_of_the_big_log(busy) > 8_000)
         come_and_go(busy.mongodb, signal.SIGKILL)
         until(lambda: busy.is_done(SERVICES))
@@ -143,7 +146,7 @@ def test_mongodb_is_killed_in_mid_file_and_comes_back(busy, geo_database):
 
 
 def test_mysql_is_killed_in_mid_file_and_comes_back(busy, geo_database):
-    with busy.installation("host", geo_database).daemon():
+    with a_host(busy, geo_database).daemon():
         until(lambda: is_running(busy, "database_state"))
         come_and_go(busy.mariadb, signal.SIGKILL)
         until(lambda: busy.is_done(SERVICES))
@@ -152,7 +155,7 @@ def test_mysql_is_killed_in_mid_file_and_comes_back(busy, geo_database):
 
 
 def test_a_single_pass_waits_for_a_server_that_is_stopped_and_comes_back(busy, geo_database):
-    installation = busy.installation("host", geo_database)
+    installation = a_host(busy, geo_database)
     process = subprocess.Popen(installation._command("once"), **installation._surroundings())
     until(lambda: documents_of_the_big_log(busy) > 8_000)
     come_and_go(busy.mongodb, signal.SIGTERM)
@@ -175,7 +178,7 @@ def assert_nobody_is_blamed(town: Town) -> None:
 
 def test_without_mongodb_its_items_wait_and_the_other_services_go_on(town, geo_database):
     town.mongodb.stop()
-    installation = town.installation("host", geo_database)
+    installation = a_host(town, geo_database)
     with installation.daemon():
         until(lambda: town.is_done(["database_state", "course_structure"]))
         until(lambda: any(row.reason == "unavailable" for row in town.sources("clickstream")))
@@ -189,7 +192,7 @@ def test_without_mongodb_its_items_wait_and_the_other_services_go_on(town, geo_d
 
 def test_a_pass_without_its_queue_ends_with_3_and_a_sentence(town, geo_database):
     town.mariadb.stop()
-    installation = town.installation("host", geo_database)
+    installation = a_host(town, geo_database)
     done = subprocess.run(
         installation._command("once"),
         **installation._surroundings(),
