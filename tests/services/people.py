@@ -21,9 +21,21 @@ CERTIFICATES = "user_id course_id status grade"
 MODULES = "student_id course_id module_type module_id state created"
 
 
-def house_with_countries(folder: Path) -> Deliveries:
+SERVICES = (
+    "clickstream",
+    "database_state",
+    "discussion_forums",
+    "course_structure",
+    "ip_to_country",
+    "time_finder",
+    "person_course",
+)
+
+
+def house_with_countries(folder: Path, *more: str) -> Deliveries:
+    """What person_course builds on, and these services too."""
     write_database(folder / "country.mmdb")
-    return Deliveries(folder, geoip_country_db=folder / "country.mmdb")
+    return Deliveries(folder, (*SERVICES, *more), geoip_country_db=folder / "country.mmdb")
 
 
 def event(user_id: Any = 7, **more: Any) -> dict[str, Any]:

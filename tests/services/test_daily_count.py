@@ -85,7 +85,7 @@ def for_the_web(house: House, key: str = KEY) -> dict[str, Any]:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Deliveries:
-    return house_with_countries(tmp_path)
+    return house_with_countries(tmp_path, "daily_count")
 
 
 def enrol(house: Deliveries, *users: str, course_id: str = COURSE, **where: str) -> None:

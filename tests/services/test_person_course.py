@@ -16,6 +16,7 @@ from tests.services.people import (
     MODULES,
     OTHER_COURSE,
     PROFILES,
+    SERVICES,
     TREE,
     USERS,
     asked,
@@ -147,7 +148,7 @@ def test_which_statuses_are_certified_is_a_setting(house, tmp_path):
     house.table("auth_user", USERS, "7 0")
     house.table("certificates_generatedcertificate", CERTIFICATES, f"7 {COURSE} audit_passing 0.5")
     assert learners(house, "certified") == [(1,)]
-    strict = Deliveries(tmp_path, certified_statuses=["downloadable"])
+    strict = Deliveries(tmp_path, SERVICES, certified_statuses=["downloadable"])
     assert learners(strict, "certified") == [(0,)]
 
 
