@@ -146,7 +146,7 @@ def _show_next_steps(settings: Settings, out: Console) -> None:
     places = {
         "the lake (Parquet)": settings.lake_path,
         "CSV files": settings.export_path,
-        "course structures (JSON)": settings.www_path / "course_structure",
+        "JSON for the web": settings.www_path,
         "queue, rejects, logs": settings.state_path,
     }
     out.print("\nWhere things are (nothing outside this folder was touched):")
