@@ -144,7 +144,7 @@ class Attempts:
         run.tell_edits()
         delivered = run.delivered
         try:
-            run.check_ledger(self._settings.max_reject_share, self._accepted(claim, delivered))
+            run.check_ledger(self._settings.max_reject_share, self._accepted(claim, run))
         except BadFileError as error:
             self._publish_rejects_alone(claim, run)
             self._queue.reject(claim, TOO_MANY_REJECTS, str(error), self._counts(claim, run))
@@ -172,11 +172,12 @@ class Attempts:
                 ),
             )
 
-    def _accepted(self, claim: Claim, delivered: DeliveredFile | None) -> dict[str, int]:
+    def _accepted(self, claim: Claim, run: FileRun) -> dict[str, int]:
         """How many rejects of each reason an operator has agreed to, of exactly these bytes."""
-        if delivered is None:
+        if run.delivered is None or not run.rejects.count:
             return {}
-        found = self._queue.acceptances(claim.source_id).get((claim.source_id, delivered.sha256))
+        key = claim.source_id, run.delivered.sha256
+        found = self._queue.acceptances(claim.source_id).get(key)
         return dict(found.reasons) if found else {}
 
     @contextmanager

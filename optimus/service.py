@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from optimus.errors import BadFileError, LedgerError, StopRequested
 from optimus.outputs.catalog import Catalog, LakeTables, Table
+from optimus.outputs.courses import Course, find_courses
 from optimus.outputs.lake import LakeWriter
 from optimus.outputs.mongo import CollectionOfDelivery, SourceDocuments
 from optimus.outputs.mysql import MySqlTables, SqlTable
@@ -464,6 +465,15 @@ class DerivedRun(Run):
     def connect(self, tables: Iterable[Table] | None = None) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection with these tables of the lake as views; all when None."""
         return self.catalog.connect(self.place.spill, tables=tables)
+
+    def touched_courses(self, connection: duckdb.DuckDBPyConnection) -> list[Course]:
+        """The course runs of the lake that changed since the last success.
+
+        Args:
+            connection: one that has ``course_structure.courses`` as a view.
+        """
+        found = find_courses(self.catalog, connection)
+        return [course for course in found if self.is_touched(*course.touches)]
 
     def write_table(
         self, relative: str, table: SqlTable, batches: Iterable[pa.RecordBatch]

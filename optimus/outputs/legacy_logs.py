@@ -24,7 +24,7 @@ from optimus.outputs.mongo_export import (
     id_to_json,
     spelled_id,
 )
-from optimus.outputs.staging import FILE_MODE, make_folder
+from optimus.outputs.staging import FILE_MODE, make_folder, to_disk
 from optimus.package.files import GzipFile
 from optimus.package.layout import LOGS_FOLDER
 from optimus.package.names import FROM_MONGODB
@@ -195,7 +195,7 @@ class Parts:
 
     def _publish(self, part: _Part) -> None:
         part.complete()
-        _to_disk(self.logs)
+        to_disk(self.logs)
         ledger = Ledger(
             part.number,
             self.ledger.documents + part.documents,
@@ -207,12 +207,12 @@ class Parts:
         self._part = None
         self._draft.replace(self._path)
         self.ledger = ledger
-        _to_disk(self._path.parent)
+        to_disk(self._path.parent)
         self._name(part.path)
 
     def _name(self, complete: Path) -> None:
         complete.replace(self.logs / self.ledger.newest)
-        _to_disk(self.logs)
+        to_disk(self.logs)
 
     def _hidden(self, number: int) -> Path:
         return self.logs / f".{FROM_MONGODB}{number}{UNFINISHED}"
@@ -257,11 +257,3 @@ class Parts:
 def counted(number: int, thing: str) -> str:
     """How many there are of something, for people."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
-def _to_disk(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -147,21 +147,18 @@ class PackageLog:
         rows = pq.read_table(path, columns=list(Held.__dataclass_fields__)).to_pylist()
         return [Held(**row | {"columns": tuple(row["columns"])}) for row in rows]
 
-    def changes(self, delivery: Delivery) -> list[Row]:
-        """How a package differs from the one before: rows of ``CHANGES``."""
-        path = self._lake / delivery.changes
-        return pq.read_table(path).to_pylist() if path.is_file() else []
-
     def held(self, delivery: Delivery) -> dict[CourseOnSite, list[Row]]:
         """The course runs that are held back, each with the rows of ``CHANGES`` that say why."""
-        accepted = self._accepted()
+        path = self._lake / delivery.changes
+        if not path.is_file():
+            return {}
+        # Every scan asks this: most often nothing has shrunk, and there is no more to read.
+        shrunk = pq.read_table(path, filters=[("lost", ">", self._max_drop)]).to_pylist()
+        accepted = self._accepted() if shrunk else set()
         found: dict[CourseOnSite, list[Row]] = {}
-        for row in self.changes(delivery):
+        for row in shrunk:
             course = row["stem"], row["site"]
-            if (
-                row["lost"] > self._max_drop
-                and (delivery.day, *course, row["content"]) not in accepted
-            ):
+            if (delivery.day, *course, row["content"]) not in accepted:
                 found.setdefault(course, []).append(row)
         return found
 

@@ -166,7 +166,7 @@ class Staging:
                 wanted.hidden.symlink_to(wanted.target)
                 wanted.hidden.replace(link)
         for folder in {final.parent for final in (*self._staged, *self._links)}:
-            _to_disk(folder)
+            to_disk(folder)
         published = list(self._staged)
         self._staged.clear()
         self._links.clear()
@@ -222,7 +222,7 @@ def _finish(staged: _Staged) -> None:
     """Give everybody their rights, and see that all of it is on the disk."""
     if not staged.hidden.is_dir():
         staged.rights.give(staged.hidden)
-        _to_disk(staged.hidden)
+        to_disk(staged.hidden)
         return
     for folder, _, files in os.walk(staged.hidden):
         for path in (Path(folder), *(Path(folder, name) for name in files)):
@@ -246,7 +246,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Force a file, or the list of names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -19,7 +19,7 @@ import orjson
 import pyarrow as pa
 
 from optimus.outputs.catalog import LakeTables
-from optimus.outputs.courses import Course, create_view, find_courses
+from optimus.outputs.courses import Course, create_view
 from optimus.outputs.mysql import SqlTable
 from optimus.service import MYSQL, DerivedRun, DerivedService, described_schema
 
@@ -106,11 +106,7 @@ class DailyCount(DerivedService):
     def derive(self, run: DerivedRun) -> None:
         """Count all touched course runs in one query, and write each by itself."""
         with run.connect(run.catalog.in_schemas(*SCHEMAS)) as connection:
-            courses = [
-                course
-                for course in find_courses(run.catalog, connection)
-                if run.is_touched(*course.touches)
-            ]
+            courses = run.touched_courses(connection)
             run.progress.total = len(courses)
             run.tick()
             if courses:

@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from optimus.outputs.catalog import LakeTables
-from optimus.outputs.courses import Course, find_courses
+from optimus.outputs.courses import Course
 from optimus.outputs.mysql import SqlTable
 from optimus.service import MYSQL, DerivedRun, DerivedService
 from services.event_count.columns import EVENT_COUNT, EVENT_COUNT_TYPES
@@ -78,11 +78,7 @@ class EventCount(DerivedService):
     def derive(self, run: DerivedRun) -> None:
         """Look through the logs, some at a time; then write each touched course run by itself."""
         with run.connect(run.catalog.in_schemas("course_structure")) as connection:
-            courses = [
-                course
-                for course in find_courses(run.catalog, connection)
-                if run.is_touched(*course.touches)
-            ]
+            courses = run.touched_courses(connection)
             batches = list(batches_of_logs(run.catalog)) if courses else []
             run.progress.total = len(batches) + len(courses)
             register_courses(connection, courses)

@@ -1,6 +1,5 @@
 """One look at the sources: what is new there is fetched, newest first."""
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,7 +19,7 @@ from optimus.errors import (
     SourceUnavailableError,
     StopRequested,
 )
-from optimus.outputs.staging import OURS, make_folder
+from optimus.outputs.staging import OURS, make_folder, to_disk
 from optimus.package.deliveries import parse_delivery
 from optimus.service import Run
 from services.fetch import proofs
@@ -268,15 +267,7 @@ def _age(stored: StoredObject) -> tuple[date, datetime]:
 def _publish(part: Path, path: Path) -> None:
     """Let a finished file appear in its place, whole and on the disk."""
     OURS.give(part)
-    _to_disk(part)
+    to_disk(part)
     make_folder(path.parent)
     part.replace(path)
-    _to_disk(path.parent)
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    to_disk(path.parent)

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from optimus.outputs.catalog import LakeTables
-from optimus.outputs.courses import Course, find_courses
+from optimus.outputs.courses import Course
 from optimus.outputs.csv import export_csv
 from optimus.outputs.mysql import SqlTable
 from optimus.service import MYSQL, DerivedRun, DerivedService
@@ -100,11 +100,7 @@ class PersonCourse(DerivedService):
     def derive(self, run: DerivedRun) -> None:
         """Compute all touched course runs in one query, and write each by itself."""
         with run.connect(run.catalog.in_schemas(*SCHEMAS)) as connection:
-            courses = [
-                course
-                for course in find_courses(run.catalog, connection)
-                if run.is_touched(*course.touches)
-            ]
+            courses = run.touched_courses(connection)
             run.progress.total = len(courses)
             run.tick()
             if courses:

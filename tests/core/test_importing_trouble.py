@@ -21,7 +21,7 @@ from optimus.errors import (
     UsageError,
 )
 from optimus.importing import import_legacy
-from optimus.outputs import legacy_logs, mongo_export
+from optimus.outputs import legacy_logs, mongo_export, staging
 from optimus.outputs.legacy_logs import Parts
 from optimus.outputs.staging import sweep
 from optimus.package.names import FROM_MONGODB
@@ -143,13 +143,13 @@ def test_a_signal_ends_it_cleanly_and_the_next_run_goes_on(legacy, monkeypatch):
 
 def test_a_daemon_that_starts_meanwhile_removes_nothing(legacy, monkeypatch):
     legacy.left(*numbered(5))
-    real = legacy_logs._to_disk
+    real = staging.to_disk
 
     def to_disk(path: Path) -> None:
         sweep([legacy.settings.state_path])
         real(path)
 
-    monkeypatch.setattr(legacy_logs, "_to_disk", to_disk)
+    monkeypatch.setattr(legacy_logs, "to_disk", to_disk)
     legacy.run(most=2)
     assert legacy.numbers() == list(range(5))
 

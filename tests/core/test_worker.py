@@ -167,7 +167,7 @@ def test_a_full_disk_is_told_in_a_sentence_that_names_the_place(house, monkeypat
 def test_a_disk_that_fills_while_it_publishes_only_delays_the_file(house, monkeypatch):
     house.log(LOG, event("a"))
     with monkeypatch.context() as full:
-        full.setattr("optimus.outputs.staging._to_disk", disk_is_full)
+        full.setattr("optimus.outputs.staging.to_disk", disk_is_full)
         house.ingest()
         assert (house.source().state, house.events()) == ("queued", [])
     house.ingest_all()
